@@ -1,0 +1,60 @@
+package smtpd
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"io"
+)
+
+// Message is the content of a mail while Deliver runs. It is the bytes that the peer sent,
+// with two exceptions: Return-Path fields, and Authentication-Results fields that pretend to
+// be ours, are taken out. DKIM signatures over the rest still verify.
+type Message struct {
+	Prepended []byte            // our Authentication-Results and Received fields, each ending in CRLF; they belong before Raw
+	Size      int64             // bytes of Raw
+	SHA256    [sha256.Size]byte // of Raw
+	Stripped  int               // how many fields were taken out
+
+	head []byte      // the header section, when it was changed; nil otherwise
+	tail io.ReaderAt // what follows head
+	off  int64       // where it starts
+	n    int64       // how long it is
+}
+
+// NewMessage returns a message over bytes in memory, as tests and services of this process
+// need one; the bytes are not copied.
+func NewMessage(prepended, raw []byte) *Message {
+	return &Message{
+		Prepended: prepended,
+		Size:      int64(len(raw)),
+		SHA256:    sha256.Sum256(raw),
+		tail:      bytes.NewReader(raw),
+		n:         int64(len(raw)),
+	}
+}
+
+// Raw returns a new reader over the message without Prepended. It may be called repeatedly,
+// and is valid until Deliver returns.
+func (m *Message) Raw() io.Reader {
+	body := io.NewSectionReader(m.tail, m.off, m.n)
+	if len(m.head) == 0 {
+		return body
+	}
+	return io.MultiReader(bytes.NewReader(m.head), body)
+}
+
+// Reader returns a new reader over Prepended and Raw: the message as it is to be stored or
+// read by people.
+func (m *Message) Reader() io.Reader {
+	return io.MultiReader(bytes.NewReader(m.Prepended), m.Raw())
+}
+
+// Bytes returns Raw in memory: at most the limit on a message's size.
+func (m *Message) Bytes() ([]byte, error) {
+	b := make([]byte, m.Size)
+	if _, err := io.ReadFull(m.Raw(), b); err != nil {
+		return nil, fmt.Errorf("read spooled message: %w", err)
+	}
+	return b, nil
+}

@@ -1,0 +1,118 @@
+package smtpd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+
+	"uniqverse/internal/errs"
+)
+
+// Reply is an error that says exactly what the peer is answered. Text is one line of ASCII
+// without secrets; the cause, if any, goes to the log alone.
+type Reply struct {
+	Code     int    // 400 to 599
+	Enhanced string // RFC 3463, for example "5.1.1"; its class fits the code
+	Text     string
+	Err      error
+}
+
+// Error returns the reply as it is sent, and the cause.
+func (r *Reply) Error() string {
+	s := fmt.Sprintf("%d %s %s", r.Code, r.Enhanced, r.Text)
+	if r.Err != nil {
+		s += ": " + r.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (r *Reply) Unwrap() error { return r.Err }
+
+// UnknownUser is the answer for an address at our domain that nobody has.
+func UnknownUser() *Reply {
+	return &Reply{Code: 550, Enhanced: "5.1.1", Text: "No such user here; check the address"}
+}
+
+// RelayDenied is the answer for a recipient elsewhere.
+func RelayDenied() *Reply {
+	return &Reply{Code: 550, Enhanced: "5.7.1", Text: "Relaying denied: the recipient is not at this host"}
+}
+
+// QuotaExceeded is the answer for a mailbox that is full; the peer tries again later.
+func QuotaExceeded() *Reply {
+	return &Reply{Code: 452, Enhanced: "4.2.2", Text: "The mailbox is full; try again later"}
+}
+
+// StorageFull is the answer when the disk is: temporary, the peer keeps the message.
+func StorageFull(cause error) *Reply {
+	return &Reply{Code: 452, Enhanced: "4.3.1", Text: "Not enough storage now; try again later", Err: cause}
+}
+
+// Unavailable is the answer when we fail: temporary, the peer keeps the message.
+func Unavailable(cause error) *Reply {
+	return &Reply{Code: 451, Enhanced: "4.3.0", Text: "The service is not available now; try again later", Err: cause}
+}
+
+// replyFor turns an error of the Backend into what the peer is told. The rule that matters:
+// what we do not know is temporary, and its text is ours, so that neither a mail nor a
+// secret is lost to a message of the database.
+func replyFor(err error) *Reply {
+	var r *Reply
+	if errors.As(err, &r) {
+		if r.Code < 400 || r.Code > 599 {
+			return Unavailable(err)
+		}
+		return &Reply{Code: r.Code, Enhanced: r.Enhanced, Text: oneLine(r.Text), Err: err}
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		return StorageFull(err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return Unavailable(err)
+	}
+	var e *errs.Error
+	if !errors.As(err, &e) {
+		return Unavailable(err)
+	}
+	out := &Reply{Text: oneLine(e.Detail), Err: err}
+	switch e.Kind {
+	case errs.NotFound:
+		out.Code, out.Enhanced = 550, "5.1.1"
+	case errs.Denied:
+		out.Code, out.Enhanced = 550, "5.7.1"
+	case errs.Unauthenticated:
+		out.Code, out.Enhanced = 530, "5.7.0"
+	case errs.Malformed, errs.Invalid, errs.Unsupported:
+		out.Code, out.Enhanced = 550, "5.6.0"
+	case errs.TooLarge:
+		out.Code, out.Enhanced = 552, "5.3.4"
+	case errs.Limited:
+		out.Code, out.Enhanced = 451, "4.7.1"
+	case errs.Conflict:
+		out.Code, out.Enhanced = 450, "4.2.0"
+	default:
+		return Unavailable(err)
+	}
+	return out
+}
+
+// oneLine makes text fit for a reply: printable ASCII, at most 400 bytes. A text with line
+// breaks could otherwise add replies of its own.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		switch {
+		case r == '\r' || r == '\n' || r == '\t':
+			return ' '
+		case r < ' ' || r > '~':
+			return '?'
+		}
+		return r
+	}, s)
+	if len(s) > 400 {
+		s = s[:400]
+	}
+	return strings.TrimSpace(s)
+}
