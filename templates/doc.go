@@ -1,0 +1,47 @@
+// Package templates is the look of UniQVerse: every page as an html/template, and the plain structs that the services
+// fill for them. Floor F1; it imports static and nothing else of the tree.
+//
+// It is not a router and knows no request: a service builds a Page, whose Data is the view struct named beside the
+// template's constant in views.go, and calls Set.Render. Everything is escaped by html/template; the few functions that
+// return HTML themselves (times, links in plain text, charts, icons) escape what they are given. No page holds an inline
+// script, an inline style or an event attribute, so the strict Content-Security-Policy of package web fits all of them.
+//
+// # Pages and views
+//
+//	constant          template            Data              path
+//	PageHelm          portal_helm         HelmView          portal / and /helm
+//	PageLogin         portal_login        LoginView         portal /login
+//	PageSignup        portal_signup       SignupView        portal /signup
+//	PageSetup         portal_setup        SetupView         portal /setup
+//	PageAccount       portal_account      AccountView       portal /account
+//	PageAdminUsers    portal_users        AdminUsersView    portal /admin/users
+//	PageComponents    components          nil               portal /ui
+//	PageError         error               ErrorView         any error, for Accept: text/html
+//	PageDocs          docs                DocsView          /docs of every service
+//	PageInbox         email_inbox         InboxView         email / and /inbox
+//	PageMessage       email_message       MessageView       email /messages/{id}
+//	PageChatHome      chat_home           ChatHomeView      chat /
+//	PageRooms         chat_rooms          RoomsView         chat /rooms
+//	PageRoom          chat_room           RoomView          chat /rooms/{id}
+//	PageTickets       desk_tickets        TicketsView       desk /inbox
+//	PageTicket        desk_ticket         TicketView        desk /tickets/{id}
+//	PageGameHome      game_home           GameHomeView      game /
+//	PageLeaderboard   game_leaderboards   LeaderboardView   game /leaderboards
+//
+// # Addresses
+//
+// A service runs on its own port and under the portal's proxy at the same time. In a view every Href that starts with
+// "/" is a path of the service itself, without the prefix; the templates put Page.Prefix before it. Links to the portal
+// and to the other services are made from Page.PortalBase.
+//
+// # Without JavaScript, and with it
+//
+// Every action is a form that is POSTed and answered with a redirect (303); a form that is refused is the same page
+// again (422) with the view's Errors set. A browser's own form post is known by its Accept header, which has text/html.
+// With JavaScript, live pages listen to EventsURL and take a fresh copy of their fragment when something happened.
+//
+// # Files
+//
+// A file whose name starts with "_" is shared (layout, components, fragments), any other is a page and defines the
+// blocks "main" and, if it wants, "scripts". Times come from Options.Now.
+package templates

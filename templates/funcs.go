@@ -1,0 +1,283 @@
+package templates
+
+import (
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"html/template"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// funcs are the functions of the templates. The ones that return template.HTML escape every text they are given.
+func funcs(now func() time.Time) template.FuncMap {
+	return template.FuncMap{
+		"icon":      icon,
+		"time":      timeAbs,
+		"clock":     timeClock,
+		"day":       timeDay,
+		"newday":    newDay,
+		"ago":       func(t time.Time) template.HTML { return timeAgo(now(), t) },
+		"bytes":     formatBytes,
+		"num":       formatNumber,
+		"score":     formatScore,
+		"latency":   formatLatency,
+		"wait":      formatWait,
+		"initials":  initials,
+		"hue":       hue,
+		"plural":    plural,
+		"json":      toJSON,
+		"linkify":   linkify,
+		"paragraph": paragraphs,
+		"spark":     sparkline,
+		"bar":       bar,
+		"share":     share,
+		"handle":    handle,
+		"lower":     strings.ToLower,
+		"join":      strings.Join,
+		"args":      args,
+		"int":       func(n int) int64 { return int64(n) },
+		"authtone":  authTone,
+		"healthtone": func(h Health) string {
+			return map[Health]string{HealthGreen: "ok", HealthAmber: "warn", HealthRed: "bad"}[h]
+		},
+		"healthword": func(h Health) string {
+			return firstOf(map[Health]string{HealthGreen: "Healthy", HealthAmber: "Degraded", HealthRed: "Down"}[h], "Unknown")
+		},
+		"statustone": statusTone,
+		"typetone":   typeTone,
+		"typeicon":   typeIcon,
+		"bestscore":  bestScore,
+		"top":        func(n int, rows []BoardRow) []BoardRow { return rows[:min(n, len(rows))] },
+	}
+}
+
+const isoMillis = "2006-01-02T15:04:05.000Z07:00"
+
+// stamp is a <time> whose text is UTC; time.js shows the reader's own zone when it can. mode says in which form.
+func stamp(t time.Time, mode, text string) template.HTML {
+	if t.IsZero() {
+		return `<span class="never">never</span>`
+	}
+	u := t.UTC()
+	return template.HTML(`<time datetime="` + u.Format(isoMillis) + `" data-time="` + mode + `" title="` +
+		u.Format("2 January 2006, 15:04:05 UTC") + `">` + template.HTMLEscapeString(text) + `</time>`)
+}
+
+func timeAbs(t time.Time) template.HTML {
+	return stamp(t, "full", t.UTC().Format("2 Jan 2006, 15:04 UTC"))
+}
+
+func timeClock(t time.Time) template.HTML { return stamp(t, "clock", t.UTC().Format("15:04")) }
+
+func timeDay(t time.Time) template.HTML {
+	return stamp(t, "day", t.UTC().Format("Monday, 2 January 2006"))
+}
+
+func timeAgo(now, t time.Time) template.HTML { return stamp(t, "ago", agoText(now.Sub(t), t)) }
+
+func agoText(d time.Duration, t time.Time) string {
+	switch {
+	case d < -time.Minute:
+		return t.UTC().Format("2 Jan 2006, 15:04 UTC")
+	case d < 45*time.Second:
+		return "just now"
+	case d < time.Hour:
+		return strconv.Itoa(max(1, int(d.Minutes()+0.5))) + " min ago"
+	case d < 24*time.Hour:
+		return strconv.Itoa(int(d.Hours())) + " h ago"
+	case d < 7*24*time.Hour:
+		return plural(int(d.Hours()/24), "day", "days") + " ago"
+	}
+	return t.UTC().Format("2 Jan 2006")
+}
+
+// newDay reports whether line i of a room begins another UTC day than the line before it.
+func newDay(lines []Line, i int) bool {
+	if i == 0 {
+		return true
+	}
+	a, b := lines[i-1].At.UTC(), lines[i].At.UTC()
+	return a.YearDay() != b.YearDay() || a.Year() != b.Year()
+}
+
+func formatBytes(n int64) string {
+	switch {
+	case n < 0:
+		return "?"
+	case n < 1000:
+		return strconv.FormatInt(n, 10) + " B"
+	case n < 1000*1000:
+		return strconv.FormatFloat(float64(n)/1e3, 'f', 1, 64) + " kB"
+	case n < 1000*1000*1000:
+		return strconv.FormatFloat(float64(n)/1e6, 'f', 1, 64) + " MB"
+	}
+	return strconv.FormatFloat(float64(n)/1e9, 'f', 1, 64) + " GB"
+}
+
+// formatNumber parts thousands with a narrow space that never breaks the line.
+func formatNumber(v any) string {
+	var n int64
+	switch x := v.(type) {
+	case int:
+		n = int64(x)
+	case int64:
+		n = x
+	default:
+		return fmt.Sprint(v)
+	}
+	s := strconv.FormatInt(n, 10)
+	sign := ""
+	if s[0] == '-' {
+		sign, s = "−", s[1:]
+	}
+	for i := len(s) - 3; i > 0; i -= 3 {
+		s = s[:i] + "\u202f" + s[i:]
+	}
+	return sign + s
+}
+
+func formatScore(f float64) string {
+	if f == float64(int64(f)) {
+		return formatNumber(int64(f))
+	}
+	return strconv.FormatFloat(f, 'f', 2, 64)
+}
+
+func formatLatency(d time.Duration) string {
+	switch {
+	case d <= 0:
+		return "–"
+	case d < 10*time.Millisecond:
+		return strconv.FormatFloat(float64(d)/1e6, 'f', 1, 64) + " ms"
+	case d < 10*time.Second:
+		return strconv.FormatInt(d.Milliseconds(), 10) + " ms"
+	}
+	return strconv.FormatInt(int64(d.Seconds()), 10) + " s"
+}
+
+func formatWait(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return strconv.Itoa(int(d.Seconds())) + " s"
+	case d < time.Hour:
+		return strconv.Itoa(int(d.Minutes())) + " min"
+	}
+	return strconv.Itoa(int(d.Hours())) + " h"
+}
+
+// initials takes up to two letters from a name, a handle or an address.
+func initials(name string) string {
+	name, _, _ = strings.Cut(strings.TrimLeft(name, "@ "), "@")
+	words := strings.FieldsFunc(name, func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) })
+	out := ""
+	for _, w := range words {
+		r, _ := utf8.DecodeRuneInString(w)
+		out += string(unicode.ToUpper(r))
+		if utf8.RuneCountInString(out) == 2 {
+			break
+		}
+	}
+	return firstOf(out, "·")
+}
+
+// hue picks one of the eight avatar colours, always the same for the same name.
+func hue(name string) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(strings.TrimPrefix(strings.ToLower(name), "@"))) // a hash takes every write
+	return int(h.Sum32() % 8)
+}
+
+func plural(n any, one, many string) string {
+	s := formatNumber(n)
+	if s == "1" {
+		return s + " " + one
+	}
+	return s + " " + many
+}
+
+func toJSON(v any) (string, error) {
+	b, err := json.Marshal(v)
+	return string(b), err
+}
+
+// args packs name, value, name, value… for a template that needs more than one thing.
+func args(kv ...any) (map[string]any, error) {
+	if len(kv)%2 != 0 {
+		return nil, fmt.Errorf("args: %d values, which is not a list of pairs", len(kv))
+	}
+	m := make(map[string]any, len(kv)/2)
+	for i := 0; i < len(kv); i += 2 {
+		k, ok := kv[i].(string)
+		if !ok {
+			return nil, fmt.Errorf("args: name %v is not a string", kv[i])
+		}
+		m[k] = kv[i+1]
+	}
+	return m, nil
+}
+
+// handle shows a handle with exactly one @ before it.
+func handle(s string) string {
+	s = strings.TrimLeft(s, "@")
+	if s == "" {
+		return "@?"
+	}
+	return "@" + s
+}
+
+// authTone maps a result word of RFC 8601 to a tone: ok, warn, bad or none.
+func authTone(result string) string {
+	switch strings.ToLower(result) {
+	case "pass":
+		return "ok"
+	case "fail", "permerror", "policy":
+		return "bad"
+	case "softfail", "temperror":
+		return "warn"
+	}
+	return "none"
+}
+
+func statusTone(s string) string {
+	switch s {
+	case "open":
+		return "info"
+	case "assigned":
+		return "warn"
+	case "solved", "closed":
+		return "ok"
+	}
+	return "none"
+}
+
+// typeTone and typeIcon say how an event of the ticker looks, by the first word of its type.
+func typeTone(t string) string {
+	switch {
+	case strings.HasSuffix(t, ".down"), strings.HasSuffix(t, "_breached"), strings.HasSuffix(t, ".bounced"):
+		return "bad"
+	case strings.HasSuffix(t, ".up"), strings.HasSuffix(t, ".solved"):
+		return "ok"
+	}
+	return "none"
+}
+
+func typeIcon(t string) string {
+	word, _, _ := strings.Cut(t, ".")
+	switch word {
+	case "mail", "chat", "game":
+		return word
+	case "ticket":
+		return "desk"
+	case "moderation":
+		return "shield"
+	case "auth":
+		return "users"
+	case "trend":
+		return "chart"
+	}
+	return "helm"
+}

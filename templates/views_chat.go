@@ -1,0 +1,128 @@
+package templates
+
+import "time"
+
+// ChatHomeView is the chat's start page.
+type ChatHomeView struct {
+	Counts  []Count
+	Rooms   []RoomRow   // the most recently used, about 6
+	Tickets []TicketRow // the newest open ones, about 6
+}
+
+// RoomsView is the list of rooms with a form: POST /rooms {name, kind}, answered with a redirect to the room.
+type RoomsView struct {
+	Groups    []RoomGroup // by kind, in the order to show
+	Kinds     []Option
+	Name      string // typed before
+	CanCreate bool
+	Errors    FieldErrors
+	EventsURL string // SSE as Link.Href, or a WebSocket when the path starts with /ws/; "" is a page that is not live
+}
+
+// RoomGroup is the rooms of one kind.
+type RoomGroup struct {
+	Kind, Title string // "guild", "Guilds"
+	Rooms       []RoomRow
+}
+
+// RoomRow is one room in a list.
+type RoomRow struct {
+	ID         int64
+	Name       string
+	Kind       string // global|guild|party|dm|support
+	LastHandle string // of the last line; "" when there is none
+	LastText   string
+	LastAt     time.Time // zero is never
+	Online     int
+	Current    bool // the room that is open, in a side list
+}
+
+// RoomView is one room. Its form is POST /rooms/{id}/messages {text} and, when set, {handle, user_id}: a browser's own
+// form post (Accept: text/html) is answered with a redirect to the room, the script's with JSON. With JavaScript the
+// page connects to {Prefix}/ws/rooms/{id}?after=<Seq>&epoch=<Epoch>&<SocketQuery>.
+type RoomView struct {
+	ID          int64
+	Name, Kind  string
+	Topic       string
+	Lines       []Line // oldest first
+	Seq         int64  // of the newest event that the page shows (not only lines); 0 is none
+	Epoch       string
+	OlderURL    string // as Link.Href: the lines before these; "" is none
+	Newest      bool   // the page ends with the room's newest line; else it is not live
+	NewestURL   string // as Link.Href: back to the newest, when Newest is false
+	CanWrite    bool
+	WhyNot      string // said instead of the composer when CanWrite is false
+	Handle      string // sent along as the writer; "" leaves it to the token
+	UserID      int64  // sent along as the writer; also marks own lines; 0 leaves it to the token
+	MaxLength   int    // of a line, in characters; 0 is 4000
+	Draft       string // a line that was refused, typed before
+	Error       string // why
+	SocketQuery string // for example "access_token=demo"; "" is none
+	Rooms       []RoomRow
+	Online      []string // handles
+}
+
+// Line is one message of a room.
+type Line struct {
+	ID, Seq int64
+	UserID  int64
+	Handle  string // with or without @
+	Text    string
+	At      time.Time
+	Edited  bool
+	Deleted bool // its text is not shown
+	Own     bool
+	Flags   []string
+}
+
+// TicketsView is the desk's list with a form: POST /tickets {subject, created_by}, answered with a redirect to the
+// ticket for a browser's own form post.
+type TicketsView struct {
+	Filters   []Tab // "All", "Open", "Assigned", "Solved"
+	Tickets   []TicketRow
+	Pager     Pager
+	CanCreate bool
+	Subject   string // typed before
+	CreatedBy int64  // sent along when not 0
+	Errors    FieldErrors
+	EventsURL string // as RoomsView: every ticket.* event refreshes the list
+}
+
+// TicketRow is one ticket in a list.
+type TicketRow struct {
+	ID        int64
+	Subject   string
+	Status    string // open|assigned|solved, or another word
+	Requester string
+	Assignee  string // "" is nobody
+	Tags      []string
+	Created   time.Time
+	LastAt    time.Time // zero is never
+}
+
+// TicketView is one ticket. Its forms:
+//
+//	POST /tickets/{id}/assign {assignee_id}
+//	POST /tickets/{id}/comments {text}          only with CanComment
+//
+// each answered with a redirect to the ticket for a browser's own form post.
+type TicketView struct {
+	TicketRow
+	Comments   []Comment // oldest first
+	Agents     []Option  // to assign to; empty shows a number field
+	AssigneeID int64     // 0 is nobody
+	SelfID     int64     // offers "assign to me" when not 0
+	CanAssign  bool
+	CanComment bool
+	Errors     FieldErrors
+	EventsURL  string
+}
+
+// Comment is one entry of a ticket.
+type Comment struct {
+	Author   string
+	Text     string
+	At       time.Time
+	Internal bool // for agents only
+	Event    bool // something that happened ("assigned to …"), not something said
+}
