@@ -138,16 +138,16 @@ type Config struct {
 
 	// # Store and hub
 
-	// Must not be set yet. A `postgres://…` URL will move the store to PostgreSQL in a later
-	// version; this one keeps everything in SQLite in the data folder and refuses to start
-	// rather than to write somewhere else than told.
+	// Not in this version, and refused when set: a `postgres://…` URL that moves the store to
+	// PostgreSQL. Everything is kept in SQLite in the data folder; a start that was told
+	// another place must not write there.
 	DatabaseURL string `env:"DATABASE_URL" unset:"SQLite in the data folder" kind:"database"`
 
-	// Must not be set yet. Will move the mail tables alone, as DATABASE_URL moves all.
+	// Not in this version, and refused when set: as DATABASE_URL, for the mail tables alone.
 	EmailDBURL string `env:"EMAIL_DB_URL" unset:"as DATABASE_URL" kind:"database"`
 
-	// Must not be set yet. A `redis://…` URL will move the hub to Redis Streams in a later
-	// version; this one has the hub in its own process.
+	// Not in this version, and refused when set: a `redis://…` URL that moves the hub to
+	// Redis Streams. The hub is in the process itself.
 	RedisURL string `env:"VEZE_REDIS_URL,REDIS_URL" unset:"hub in this process" kind:"redis"`
 
 	// # Logs and traces

@@ -14,9 +14,11 @@ import (
 type setting struct {
 	env  []string // in the order in which they are asked
 	flag string   // without dashes, "" when there is none
-	def  string   // the default's text, "" when unset
-	kind string
-	dst  reflect.Value
+	def  string   // the default's text, "" when there is none
+	// unset says in words what happens without a value, "" when there is a default.
+	unset string
+	kind  string
+	dst   reflect.Value
 }
 
 // settings returns every setting of c that is one variable, in the order of the fields;
@@ -30,11 +32,12 @@ func (c *Config) settings() []setting {
 			continue
 		}
 		all = append(all, setting{
-			env:  strings.Split(tag.Get("env"), ","),
-			flag: tag.Get("flag"),
-			def:  tag.Get("default"),
-			kind: tag.Get("kind"),
-			dst:  v.Field(i),
+			env:   strings.Split(tag.Get("env"), ","),
+			flag:  tag.Get("flag"),
+			def:   tag.Get("default"),
+			unset: tag.Get("unset"),
+			kind:  tag.Get("kind"),
+			dst:   v.Field(i),
 		})
 	}
 	return all
@@ -86,6 +89,9 @@ func shown(kind, text string) string {
 // withoutPassword hides what stands before the @ of a URL, also of one that does not parse.
 func withoutPassword(text string) string {
 	if u, err := url.Parse(text); err == nil && u.Opaque == "" {
+		if u.User == nil {
+			return text
+		}
 		return u.Redacted()
 	}
 	scheme, rest, ok := strings.Cut(text, "://")

@@ -192,7 +192,11 @@ func checkServicesJSON(raw []byte) error {
 		Name string `json:"name"`
 	}
 	if err := json.Unmarshal(raw, &entries); err != nil {
-		return fmt.Errorf(`which is not a JSON list of services (%s); write it as [{"name":"wiki","url":"https://wiki.example.org"}]`, err)
+		why := err.Error()
+		if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) {
+			why = fmt.Sprintf("%s at byte %d", wrong.Value, wrong.Offset)
+		}
+		return fmt.Errorf(`which is not a JSON list of services (%s); write it as [{"name":"wiki","url":"https://wiki.example.org"}]`, why)
 	}
 	for i, e := range entries {
 		if strings.TrimSpace(e.Name) == "" {

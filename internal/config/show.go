@@ -1,6 +1,7 @@
 package config
 
 import (
+	_ "embed"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,11 +9,16 @@ import (
 	"text/tabwriter"
 )
 
+// usage is written by gendoc from the comments of Config and never changed at run time.
+//
+//go:embed usage.txt
+var usage string
+
 // Entry is one setting as it is in force.
 type Entry struct {
 	Name   string // the variable that is asked first
 	Flag   string // with its dashes, "" when there is none
-	Value  string // safe to show: secrets and passwords are masked
+	Value  string // safe to show: secrets are masked; in brackets what holds when none is set
 	Source Source // where the value came from
 }
 
@@ -30,6 +36,8 @@ func (c Config) Entries() []Entry {
 			e.Value = withoutPassword(e.Value)
 		case s.kind == "switch" && e.Value == "":
 			e.Value = map[bool]string{true: "(on by itself)", false: "(off by itself)"}[c.DemoIdentity()]
+		case e.Value == "":
+			e.Value = "(" + s.unset + ")"
 		}
 		all = append(all, e)
 		if s.env[0] == "VEZE_SERVICES" {
@@ -61,15 +69,14 @@ func (c Config) String() string {
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, "SETTING\tFLAG\tVALUE\tFROM\n")
 	for _, e := range c.Entries() {
-		value := e.Value
-		if value == "" {
-			value = "(not set)"
-		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.Name, e.Flag, value, e.Source)
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", e.Name, e.Flag, e.Value, e.Source)
 	}
 	w.Flush()
 	return b.String()
 }
+
+// Usage returns the settings as `uniqverse help` prints them: names, default and a sentence.
+func Usage() string { return usage }
 
 // GoString is String, so that %#v shows no secret either.
 func (c Config) GoString() string { return c.String() }
