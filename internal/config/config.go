@@ -3,7 +3,6 @@ package config
 import (
 	"net"
 	"net/netip"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,7 +66,7 @@ type Config struct {
 	// set, `<NAME>_BASE_URL` is asked (for portal, game, email, chat, desk and xengine);
 	// when that is not set either, the service is the one in this process. Any other NAME
 	// gives the address of the entry of that name in the Helm directory.
-	ServiceURLs map[string]*url.URL `env:"VEZE_SERVICE_<NAME>,<NAME>_BASE_URL" unset:"in this process" kind:"urls"`
+	ServiceURLs map[string]string `env:"VEZE_SERVICE_<NAME>,<NAME>_BASE_URL" unset:"in this process" kind:"urls"`
 
 	// The secret by which the processes of a split installation trust each other's calls;
 	// the same on every host, at least 16 bytes. When it is not set, one is made at the

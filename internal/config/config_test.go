@@ -148,9 +148,6 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		{"VEZE_JWT_SECRET=" + secret},
 		{"VEZE_SERVICE_TOKEN=" + secret},
 		{"OTEL_EXPORTER_OTLP_HEADERS=authorization=" + secret},
-		{"VEZE_SERVICE_EMAIL=http://user:" + secret + "@mail.example.org"},
-		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://user:" + secret + "@otel.example.org"},
-		{"VEZE_JWKS_URL=https://user:" + secret + "@id.example.org/keys"},
 	} {
 		c, w, err := load(environ, nil)
 		if err != nil {
@@ -165,6 +162,9 @@ func TestSecretsAreNeverShown(t *testing.T) {
 		{"DATABASE_URL=postgres://veze:" + secret + "@db.example.org/veze"},
 		{"EMAIL_DB_URL=mysql://veze:" + secret + "@[db.example.org/veze"},
 		{"VEZE_REDIS_URL=redis://:" + secret + "@redis.example.org:6379/4"},
+		{"VEZE_SERVICE_EMAIL=http://user:" + secret + "@mail.example.org"},
+		{"OTEL_EXPORTER_OTLP_ENDPOINT=http://user:" + secret + "@otel.example.org"},
+		{"VEZE_JWKS_URL=https://user:" + secret + "@id.example.org/keys"},
 		{"VEZE_JWKS_URL=ftp://user:" + secret + "@id.example.org"},
 		{"VEZE_SERVICE_EMAIL=http://user:" + secret + "@mail.example.org:99999"},
 		{"OTEL_EXPORTER_OTLP_HEADERS=" + secret},

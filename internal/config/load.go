@@ -238,13 +238,13 @@ func (c *Config) loadServiceURLs(getenv func(string) string, environ []string) e
 			variables[service] = name
 		}
 	}
-	c.ServiceURLs = make(map[string]*url.URL)
+	c.ServiceURLs = make(map[string]string)
 	for service, name := range variables {
 		u, err := parseURL(getenv(name))
 		if err != nil {
 			return setting{kind: "urls"}.refuse(name, getenv(name), err)
 		}
-		c.ServiceURLs[service] = u
+		c.ServiceURLs[service] = u.String()
 		c.sources["VEZE_SERVICE_"+strings.ToUpper(service)] = Source(name)
 	}
 	return nil
@@ -301,7 +301,7 @@ func (c *Config) warnings(all []setting, environ []string) []string {
 		w = append(w, "VEZE_JWT_DEMO (--demo) is 1: the token \"demo\" opens nearly everything to whoever reaches the listeners; unset it where others can")
 	}
 	for _, service := range innerServices() {
-		if c.ServiceURLs[service] != nil && c.ServiceToken == "" {
+		if c.ServiceURLs[service] != "" && c.ServiceToken == "" {
 			w = append(w, fmt.Sprintf("%s is set but VEZE_SERVICE_TOKEN is not: %s trusts our calls only if both processes have the same one",
 				c.sources["VEZE_SERVICE_"+strings.ToUpper(service)], service))
 			break

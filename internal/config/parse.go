@@ -255,6 +255,8 @@ func parseURL(text string) (*url.URL, error) {
 		return nil, errors.New("which is not an http or https URL; set it to one such as http://127.0.0.1:8004")
 	case u.Hostname() == "":
 		return nil, errors.New("which has no host; set it to a URL such as http://127.0.0.1:8004")
+	case u.User != nil:
+		return nil, errNoUser()
 	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return nil, errors.New("which has a query or fragment; leave out everything from ? or # on")
 	}
@@ -266,10 +268,18 @@ func parseURL(text string) (*url.URL, error) {
 	return u, nil
 }
 
+// errNoUser keeps passwords out of URLs, which end up in logs of every sort.
+func errNoUser() error {
+	return errors.New("which carries a user name or password; leave out everything before the @")
+}
+
 func parseJWKS(text string) (string, error) {
 	u, err := url.Parse(text)
 	if err != nil || u.Hostname() == "" || (u.Scheme != "http" && u.Scheme != "https") {
 		return "", errors.New("which is not a URL; set it to one such as https://id.example.org/.well-known/jwks.json")
+	}
+	if u.User != nil {
+		return "", errNoUser()
 	}
 	if u.Scheme == "http" && !isLoopbackHost(u.Hostname()) {
 		return "", errors.New("over which anyone on the way could slip in keys; set an https URL (http is for this machine only)")

@@ -32,8 +32,6 @@ func (c Config) Entries() []Entry {
 		}
 		e.Value = strings.TrimSpace(fmt.Sprint(s.dst.Interface()))
 		switch {
-		case s.kind == "url" || s.kind == "jwks":
-			e.Value = withoutPassword(e.Value)
 		case s.kind == "switch" && e.Value == "":
 			e.Value = map[bool]string{true: "(on by itself)", false: "(off by itself)"}[c.DemoIdentity()]
 		case e.Value == "":
@@ -51,7 +49,7 @@ func (c Config) serviceEntries() []Entry {
 	var all []Entry
 	for _, service := range slices.Sorted(maps.Keys(c.ServiceURLs)) {
 		name := "VEZE_SERVICE_" + strings.ToUpper(service)
-		all = append(all, Entry{Name: name, Value: c.ServiceURLs[service].Redacted(), Source: c.source(name)})
+		all = append(all, Entry{Name: name, Value: c.ServiceURLs[service], Source: c.source(name)})
 	}
 	return all
 }
