@@ -141,18 +141,12 @@ func (c *Call) json(status int, body []byte) {
 
 // redirect answers 303 See Other to a path of this service or to an absolute address.
 func (c *Call) redirect(to string) {
-	if strings.HasPrefix(to, "/") && !strings.HasPrefix(to, "//") && !c.absolutePath(to) {
+	if strings.HasPrefix(to, "/") && !strings.HasPrefix(to, "//") {
 		to = c.URL(to)
 	}
 	c.w.Header().Set("Location", to)
 	c.w.Header().Set("Cache-Control", "no-store")
 	c.w.WriteHeader(http.StatusSeeOther)
-}
-
-// absolutePath tells an address made by Link under a proxy ("/proxy/chat/rooms", "/login")
-// from a path of this service; Site marks the former.
-func (c *Call) absolutePath(to string) bool {
-	return c.Prefix != "" && c.linked[to]
 }
 
 func (c *Call) page(p Page) {

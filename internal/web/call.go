@@ -78,11 +78,10 @@ type Call struct {
 	handler  *Handler
 	trace    *event.Trace
 	isPage   bool
-	route    string          // "GET /rooms", for metrics; "" before a route was found
-	endpoint *Endpoint       // nil before a route was found
-	given    params          // what was sent, for Form
-	release  func()          // gives back the slot of a request
-	linked   map[string]bool // absolute paths made by Link: redirects leave them as they are
+	route    string    // "GET /rooms", for metrics; "" before a route was found
+	endpoint *Endpoint // nil before a route was found
+	given    params    // what was sent, for Form
+	release  func()    // gives back the slot of a request
 }
 
 // Context returns the request's context; it carries the trace for calls further on.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"uniqverse/internal/errs"
+	"uniqverse/internal/registry"
 )
 
 // Limits bound what a service takes. The zero value takes the defaults.
@@ -129,8 +130,13 @@ func (l *limiter) count(key string, perSecond float64, burst int) error {
 	return nil
 }
 
-// address is the peer's address; behind our own proxy the portal has counted already.
+// address is the peer's address; a request from our own proxy in this process says for whom.
 func address(r *http.Request) string {
+	if r.RemoteAddr == registry.InProcess {
+		if f := r.Header.Get("X-Forwarded-For"); f != "" {
+			return strings.TrimSpace(f[strings.LastIndexByte(f, ',')+1:])
+		}
+	}
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		return r.RemoteAddr

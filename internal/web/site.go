@@ -14,64 +14,68 @@ import (
 // Site knows where each service of this installation can be opened by a browser. It is
 // filled before serving starts and only read afterwards.
 type Site struct {
-	Ports  map[string]int    // services in this process that listen, with their ports
-	Far    map[string]string // services elsewhere, with their base URLs
-	Portal bool              // the portal runs in this process, so /proxy/… exists
+	Ports map[string]int    // services in this process that listen, with their ports
+	Far   map[string]string // services elsewhere, with their base URLs
 }
 
-// Link addresses a service's path for the browser behind the call.
+// link addresses a service's path for the browser behind the call. Another service's address
+// is absolute and goes through the portal where there is one, so that one open port is enough.
 func (s *Site) link(c *Call, service, path string) string {
 	if service == "desk" {
 		service = "chat" // the desk is mounted on chat's port
 	}
-	to := path
+	if service == c.handler.opts.Service {
+		return c.URL(path)
+	}
+	base, none := s.portal(c)
 	switch {
-	case service == c.handler.opts.Service:
-		to = c.URL(path)
-	case c.Prefix != "" && service == "portal":
-	case c.Prefix != "" || s.Portal && c.handler.opts.Service == "portal" && s.Ports[service] == 0:
-		to = "/proxy/" + service + path
+	case !none && service == "portal":
+		return base + path
+	case !none:
+		return base + "/proxy/" + service + path
 	case s.Ports[service] != 0:
-		to = scheme(c.Request) + "://" + net.JoinHostPort(hostname(c.Request), strconv.Itoa(s.Ports[service])) + path
-	case s.Far[service] != "":
-		to = strings.TrimRight(s.Far[service], "/") + path
+		return s.at(c, s.Ports[service]) + path
 	}
-	if strings.HasPrefix(to, "/") {
-		if c.linked == nil {
-			c.linked = map[string]bool{}
-		}
-		c.linked[to] = true
-	}
-	return to
+	return strings.TrimRight(s.Far[service], "/") + path
 }
 
-// portalBase is the address of the portal without a slash at the end; none when there is no portal.
+func (s *Site) at(c *Call, port int) string {
+	return scheme(c.Request) + "://" + net.JoinHostPort(hostname(c.Request), strconv.Itoa(port))
+}
+
+// portal is the absolute address of the portal without a slash at the end; none when there is
+// no portal that a browser could open.
+func (s *Site) portal(c *Call) (base string, none bool) {
+	switch {
+	case c.Prefix != "" || c.handler.opts.Service == "portal":
+		return scheme(c.Request) + "://" + c.Request.Host, false
+	case s.Ports["portal"] != 0:
+		return s.at(c, s.Ports["portal"]), false
+	case s.Far["portal"] != "":
+		return strings.TrimRight(s.Far["portal"], "/"), false
+	}
+	return "", true
+}
+
+// portalBase is portal for templates, which write paths where the origin is the same.
 func (s *Site) portalBase(c *Call) (base string, none bool) {
 	if c.Prefix != "" || c.handler.opts.Service == "portal" {
 		return "", false
 	}
-	base = strings.TrimRight(s.link(c, "portal", "/"), "/")
-	return base, base == ""
+	return s.portal(c)
 }
 
 // signIn is where a page without a user sends the browser, with the way back.
 func (s *Site) signIn(c *Call) string {
-	base, none := s.portalBase(c)
+	base, none := s.portal(c)
 	if none {
 		return ""
 	}
 	back := c.URL(c.Request.URL.RequestURI())
-	if base != "" {
+	if c.Prefix == "" && c.handler.opts.Service != "portal" {
 		back = scheme(c.Request) + "://" + c.Request.Host + back
 	}
-	to := base + "/login?next=" + url.QueryEscape(back)
-	if base == "" {
-		if c.linked == nil {
-			c.linked = map[string]bool{}
-		}
-		c.linked[to] = true
-	}
-	return to
+	return base + "/login?next=" + url.QueryEscape(back)
 }
 
 // SafeNext returns next when it is a path of this host or an address of one of our own
