@@ -73,9 +73,9 @@ type Options struct {
 
 // Tracer is told of each request as a span, for the export to a collector.
 type Tracer interface {
-	// Start begins a span below the trace's current one and returns the trace with the
-	// span's own id, and what ends it.
-	Start(ctx context.Context, t *event.Trace, name string) (*event.Trace, func(status int))
+	// Start begins a span and returns the trace with the span's own id, and what ends it;
+	// hasParent says that the trace's current span is somebody's, not just made up here.
+	Start(ctx context.Context, t *event.Trace, hasParent bool, name string) (*event.Trace, func(status int))
 }
 
 // Handler serves one service. Make one with New.
@@ -237,7 +237,7 @@ func (h *Handler) begin(c *Call, r *http.Request) (context.Context, func(int)) {
 	t.Hops = event.ParseHops(r.Header.Get("X-QNetworks-Hops"))
 	end := func(int) {}
 	if h.opts.Tracer != nil {
-		t, end = h.opts.Tracer.Start(r.Context(), t, r.Method+" "+h.opts.Service)
+		t, end = h.opts.Tracer.Start(r.Context(), t, ok, r.Method+" "+h.opts.Service)
 	} else {
 		t = t.Child()
 	}
