@@ -9,7 +9,7 @@ help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
 
 build: ## the program, stripped, as bin/uniqverse
-	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o bin/uniqverse .
+	CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X uniqverse/internal/config.release=$(VERSION)' -o bin/uniqverse .
 
 dev: ## the program on free ports, in a data folder of its own, with all logs
 	go run . --data ./data/dev --log text,debug --portal-port 0 --game-port 0 --email-port 0 --chat-port 0 \
@@ -38,7 +38,7 @@ cross: ## the program for every platform, in bin/
 		IFS=/; set -- $$t; unset IFS; \
 		out=bin/uniqverse-$$1-$$2$${3:+v$$3}; [ $$1 = windows ] && out=$$out.exe; \
 		echo "$$out"; \
-		CGO_ENABLED=0 GOOS=$$1 GOARCH=$$2 GOARM=$$3 go build -trimpath -ldflags '-s -w -X main.release=$(VERSION)' -o $$out . || exit 1; \
+		CGO_ENABLED=0 GOOS=$$1 GOARCH=$$2 GOARM=$$3 go build -trimpath -ldflags '-s -w -X uniqverse/internal/config.release=$(VERSION)' -o $$out . || exit 1; \
 	done
 
 ci: ## the whole gate

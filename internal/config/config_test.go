@@ -256,3 +256,31 @@ func TestEverySettingIsInTheHelp(t *testing.T) {
 		}
 	}
 }
+
+func TestLogger(t *testing.T) {
+	for setting, want := range map[string]string{
+		"text,info":  "level=INFO msg=seen",
+		"json,info":  `"msg":"seen"`,
+		"text,warn":  "",
+		"json,debug": `"msg":"seen"`,
+	} {
+		c, _, err := load([]string{"VEZE_LOG=" + setting}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b strings.Builder
+		c.Log.Logger(&b).Info("seen")
+		if !strings.Contains(b.String(), want) || (want == "") != (b.Len() == 0) {
+			t.Errorf("%s logs %q, want it to hold %q", setting, b.String(), want)
+		}
+	}
+}
+
+func TestBuildNamesEverything(t *testing.T) {
+	got := config.Build()
+	for _, part := range []string{config.Version(), "commit ", "go1.", "/"} {
+		if !strings.Contains(got, part) {
+			t.Errorf("Build = %q, does not hold %q", got, part)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"math"
 	"net"
@@ -29,6 +30,15 @@ type Log struct {
 
 // String returns both as they are written in the settings, such as "text,info".
 func (l Log) String() string { return l.Format + "," + strings.ToLower(l.Level.String()) }
+
+// Logger returns a logger that writes to w as l says.
+func (l Log) Logger(w io.Writer) *slog.Logger {
+	opts := &slog.HandlerOptions{Level: l.Level}
+	if l.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
 
 // parse reads the text of a setting of that kind. The error completes the sentence "X is
 // VALUE, …": what is wrong and the mend, in one line and without the value.
