@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"os"
 )
 
 // Message is the content of a mail while Deliver runs. It is the bytes that the peer sent,
@@ -16,10 +17,9 @@ type Message struct {
 	SHA256    [sha256.Size]byte // of Raw
 	Stripped  int               // how many fields were taken out
 
-	head []byte      // the header section, when it was changed; nil otherwise
-	tail io.ReaderAt // what follows head
-	off  int64       // where it starts
-	n    int64       // how long it is
+	head []byte   // the beginning, in memory
+	file *os.File // the rest; nil when head is all
+	more int64    // bytes in file
 }
 
 // NewMessage returns a message over bytes in memory, as tests and services of this process
@@ -29,19 +29,17 @@ func NewMessage(prepended, raw []byte) *Message {
 		Prepended: prepended,
 		Size:      int64(len(raw)),
 		SHA256:    sha256.Sum256(raw),
-		tail:      bytes.NewReader(raw),
-		n:         int64(len(raw)),
+		head:      raw,
 	}
 }
 
 // Raw returns a new reader over the message without Prepended. It may be called repeatedly,
 // and is valid until Deliver returns.
 func (m *Message) Raw() io.Reader {
-	body := io.NewSectionReader(m.tail, m.off, m.n)
-	if len(m.head) == 0 {
-		return body
+	if m.file == nil {
+		return bytes.NewReader(m.head)
 	}
-	return io.MultiReader(bytes.NewReader(m.head), body)
+	return io.MultiReader(bytes.NewReader(m.head), io.NewSectionReader(m.file, 0, m.more))
 }
 
 // Reader returns a new reader over Prepended and Raw: the message as it is to be stored or

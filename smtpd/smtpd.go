@@ -98,22 +98,22 @@ type TLSState struct {
 
 // Envelope is how a message came, beside what is written in it.
 type Envelope struct {
-	ID           string     // of this message, 16 letters and digits; shown to the peer in the 250 and in Received
-	Mode         Mode       // of the listener
-	ReversePath  string     // MAIL FROM; "" is the null sender. A quoted local part is kept quoted only where it needs to be
-	Recipients   []string   // each as accepted at RCPT, in order, without repeats
-	HELO         string     // as sent
-	ESMTP        bool       // the peer greeted with EHLO
-	SMTPUTF8     bool       // the peer asked for SMTPUTF8 at MAIL
-	EightBit     bool       // the peer declared BODY=8BITMIME
-	RemoteIP     netip.Addr // see Session
-	Loopback     bool
-	TLS          *TLSState // nil without TLS
-	User         string    // the identity from Authenticate; "" without AUTH
-	ReceivedAt   time.Time // end of data, UTC
-	Auth         AuthResults
-	Traceparent  string // W3C trace context, made for this message
-	Faults       []string // what is odd about the header, one word each: no_header, bad_field, no_from, many_from, bad_from
+	ID          string     // of this message, 16 letters and digits; shown to the peer in the 250 and in Received
+	Mode        Mode       // of the listener
+	ReversePath string     // MAIL FROM; "" is the null sender. A quoted local part is kept quoted only where it needs to be
+	Recipients  []string   // each as accepted at RCPT, in order, without repeats
+	HELO        string     // as sent
+	ESMTP       bool       // the peer greeted with EHLO
+	SMTPUTF8    bool       // the peer asked for SMTPUTF8 at MAIL
+	EightBit    bool       // the peer declared BODY=8BITMIME
+	RemoteIP    netip.Addr // see Session
+	Loopback    bool
+	TLS         *TLSState // nil without TLS
+	User        string    // the identity from Authenticate; "" without AUTH
+	ReceivedAt  time.Time // end of data, UTC
+	Auth        AuthResults
+	Traceparent string   // W3C trace context, made for this message
+	Faults      []string // what is odd about the header, one word each: no_header, bad_field, no_from, many_from, bad_from
 }
 
 // AuthResults holds what sender authentication found: a result word of RFC 8601 for each of

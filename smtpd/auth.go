@@ -1,0 +1,120 @@
+package smtpd
+
+import (
+	"bytes"
+	"context"
+	"errors"
+
+	"github.com/emersion/go-sasl"
+
+	"uniqverse/internal/errs"
+)
+
+// AuthMechanisms names what Auth serves.
+func (s *session) AuthMechanisms() []string { return []string{sasl.Plain, sasl.Login} }
+
+// Auth returns the server side of a mechanism. The guard lets only these two through.
+func (s *session) Auth(mech string) (sasl.Server, error) {
+	switch mech {
+	case sasl.Plain:
+		return &plain{s: s}, nil
+	case sasl.Login:
+		return &login{s: s}, nil
+	}
+	return nil, toLibrary(&Reply{Code: 504, Enhanced: "5.5.4", Text: "The mechanisms here are PLAIN and LOGIN"})
+}
+
+// plain is SASL PLAIN (RFC 4616).
+type plain struct {
+	s     *session
+	asked bool
+}
+
+// Next takes the one message of the mechanism.
+func (p *plain) Next(response []byte) (challenge []byte, done bool, err error) {
+	if response == nil && !p.asked {
+		p.asked = true
+		return nil, false, nil
+	}
+	parts := bytes.Split(response, []byte{0})
+	if len(parts) != 3 {
+		return nil, false, toLibrary(syntax("5.5.2", "That is not a PLAIN message"))
+	}
+	// Acting for somebody else is not offered: an authzid that is ignored has opened other
+	// servers' mailboxes.
+	if len(parts[0]) > 0 && !bytes.Equal(parts[0], parts[1]) {
+		p.s.srv.authFailed(p.s.g)
+		return nil, false, toLibrary(wrongPassword())
+	}
+	return nil, true, p.s.signIn(string(parts[1]), string(parts[2]))
+}
+
+// login is the LOGIN that old programs speak: name and password, each asked for.
+type login struct {
+	s     *session
+	step  int
+	user  string
+	begun bool
+}
+
+// Next takes the name, then the password.
+func (l *login) Next(response []byte) (challenge []byte, done bool, err error) {
+	if response == nil && !l.begun {
+		l.begun = true
+		return []byte("Username:"), false, nil
+	}
+	l.begun = true
+	if l.step == 0 {
+		l.step, l.user = 1, string(response)
+		return []byte("Password:"), false, nil
+	}
+	return nil, true, l.s.signIn(l.user, string(response))
+}
+
+func wrongPassword() *Reply {
+	return &Reply{Code: 535, Enhanced: "5.7.8", Text: "The name or the password is wrong"}
+}
+
+// signIn asks the Backend. Our own trouble is temporary: a peer that is told 535 would ask its
+// user for another password.
+func (s *session) signIn(user, password string) error {
+	g, mode := s.g, s.g.mode.String()
+	if user == "" || password == "" || len(user) > 320 {
+		s.srv.authFailed(g)
+		return toLibrary(wrongPassword())
+	}
+	var identity string
+	err := s.call(func(ctx context.Context) (err error) {
+		identity, err = s.srv.opt.Backend.Authenticate(ctx, g.session(), user, password)
+		return err
+	})
+	if err == nil && identity == "" {
+		err = errors.New("smtpd: the backend signed nobody in")
+	}
+	if err == nil {
+		g.user = identity
+		s.srv.count("smtp_auth_total", "mode", mode, "result", "ok")
+		s.srv.log.auth(g, identity, true, nil)
+		return nil
+	}
+	var r *Reply
+	switch {
+	case errors.As(err, &r):
+		r = replyFor(err)
+	case errs.Is(err, errs.Unauthenticated), errs.Is(err, errs.Denied), errs.Is(err, errs.NotFound):
+		r = wrongPassword()
+	case errs.Is(err, errs.Limited):
+		r = &Reply{Code: 421, Enhanced: "4.7.0", Text: "Too many failed sign-ins; wait a while"}
+	default:
+		s.srv.count("smtp_auth_total", "mode", mode, "result", "error")
+		s.srv.log.auth(g, user, false, err)
+		return toLibrary(&Reply{Code: 454, Enhanced: "4.7.0", Text: "Sign-in is not available now; try again later"})
+	}
+	s.srv.authFailed(g)
+	s.srv.count("smtp_auth_total", "mode", mode, "result", "failed")
+	s.srv.log.auth(g, user, false, nil)
+	if r.Code == 535 && s.srv.tooManyFailures(g) {
+		r = &Reply{Code: 421, Enhanced: "4.7.0", Text: "Too many failed sign-ins; wait a minute"}
+	}
+	return toLibrary(r)
+}

@@ -1,0 +1,220 @@
+package smtpd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"time"
+
+	"github.com/emersion/go-smtp"
+
+	"uniqverse/internal/event"
+	"uniqverse/smtpd/header"
+	"uniqverse/smtpd/senderauth"
+)
+
+// session is what go-smtp calls for the commands that the guard let through. The guard has
+// read their arguments already; those are used, and what go-smtp made of them is not.
+type session struct {
+	g   *guard
+	srv *Server
+}
+
+func (s *Server) newSession(c *smtp.Conn) (smtp.Session, error) {
+	g, ok := c.Conn().(*guard)
+	if !ok {
+		return nil, toLibrary(Unavailable(errors.New("smtpd: a connection without its guard")))
+	}
+	return &session{g, s}, nil
+}
+
+// Reset does nothing: the transaction is the guard's.
+func (s *session) Reset() {}
+
+// Logout does nothing: the connection is the guard's.
+func (s *session) Logout() error { return nil }
+
+// Mail asks the Backend about the sender.
+func (s *session) Mail(string, *smtp.MailOptions) error {
+	from := s.g.current.mail.from.addr
+	return s.ask("MAIL", slog.String("from", from), func(ctx context.Context) error {
+		return s.srv.opt.Backend.CheckSender(ctx, s.g.session(), from)
+	})
+}
+
+// Rcpt asks the Backend about one recipient.
+func (s *session) Rcpt(string, *smtp.RcptOptions) error {
+	to := s.g.current.rcpt
+	return s.ask("RCPT", slog.String("to", to), func(ctx context.Context) error {
+		return s.srv.opt.Backend.CheckRecipient(ctx, s.g.session(), to)
+	})
+}
+
+// ask calls the Backend in bounded time and puts its error in our words.
+func (s *session) ask(verb string, what slog.Attr, f func(context.Context) error) error {
+	err := s.call(f)
+	if err == nil {
+		return nil
+	}
+	r := replyFor(err)
+	s.srv.count("smtp_rejects_total", "mode", s.g.mode.String(), "code", strconv.Itoa(r.Code))
+	s.srv.log.rejected(s.g, verb, r, what)
+	return toLibrary(r)
+}
+
+// call runs f with the time that the Backend has. A panic in it costs the command, not the
+// process, and the peer is told to try again.
+func (s *session) call(f func(context.Context) error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("smtpd: backend panicked: %v", p)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(s.g.ctx, s.srv.limits.BackendTime)
+	defer cancel()
+	return f(ctx)
+}
+
+func toLibrary(r *Reply) *smtp.SMTPError {
+	e := &smtp.SMTPError{Code: r.Code, Message: r.Text}
+	if n, err := fmt.Sscanf(r.Enhanced, "%d.%d.%d", &e.EnhancedCode[0], &e.EnhancedCode[1], &e.EnhancedCode[2]); n != 3 || err != nil {
+		e.EnhancedCode = smtp.EnhancedCode{r.Code / 100, 0, 0}
+	}
+	return e
+}
+
+// Data receives a message, judges it, and hands it to the Backend. A nil return is the 250.
+func (s *session) Data(r io.Reader) error {
+	sp := newSpool(s.srv.opt.SpoolDir, s.srv.limits)
+	defer sp.remove()
+	begun := time.Now()
+	_, err := io.Copy(sp, r)
+	if s.g.failed != nil {
+		s.srv.count("smtp_messages_total", "mode", s.g.mode.String(), "result", "aborted")
+		return toLibrary(Unavailable(err)) // nobody is there to read it
+	}
+	s.srv.observe("receive", begun)
+	if refusal := s.g.body.reply(); refusal != nil {
+		return s.refused(refusal)
+	}
+	if err != nil {
+		return s.refused(replyFor(fmt.Errorf("spool message: %w", err)))
+	}
+	return s.received(sp, begun)
+}
+
+// received goes on with a message that has come whole.
+func (s *session) received(sp *spool, begun time.Time) error {
+	fields, refusal := checkHeader(sp, s.srv.limits)
+	if refusal != nil {
+		return s.refused(refusal)
+	}
+	trace := event.NewTrace()
+	env := s.envelope(fields, trace)
+
+	if s.g.mode == MX {
+		at := time.Now()
+		env.Auth = s.srv.checker.Check(s.g.ctx, senderauth.Input{
+			IP: s.g.remote, HELO: env.HELO, MailFrom: env.ReversePath,
+			Fields: fields, Message: sp.reader,
+		})
+		s.srv.observe("authenticate", at)
+	}
+	msg, err := sp.message(fields, s.srv.opt.Domain)
+	if err != nil {
+		return s.refused(replyFor(err))
+	}
+	msg.Prepended = prepended(env, s.srv.opt.Domain)
+
+	at := time.Now()
+	err = s.call(func(ctx context.Context) error {
+		return s.srv.opt.Backend.Deliver(event.WithTrace(ctx, trace), env, msg)
+	})
+	s.srv.observe("deliver", at)
+	if err != nil {
+		return s.refused(replyFor(err), slog.String("id", env.ID), slog.String("from", env.ReversePath), slog.Any("to", env.Recipients))
+	}
+	mode := s.g.mode.String()
+	s.srv.count("smtp_messages_total", "mode", mode, "result", "accepted")
+	s.srv.add("smtp_message_bytes_total", int(msg.Size), "mode", mode)
+	s.srv.log.accepted(s.g, env, msg, time.Since(begun))
+	s.g.current.ok = "250 2.0.0 queued as " + env.ID + " trace " + trace.ID
+	return nil
+}
+
+func (s *session) refused(r *Reply, attrs ...slog.Attr) error {
+	result := "rejected"
+	if r.Code/100 == 4 {
+		result = "deferred"
+	}
+	s.srv.count("smtp_messages_total", "mode", s.g.mode.String(), "result", result)
+	s.srv.count("smtp_rejects_total", "mode", s.g.mode.String(), "code", strconv.Itoa(r.Code))
+	s.srv.log.rejected(s.g, "DATA", r, attrs...)
+	return toLibrary(r)
+}
+
+// envelope collects what is known about the message beside its content.
+func (s *session) envelope(fields []header.Field, trace *event.Trace) *Envelope {
+	g := s.g
+	return &Envelope{
+		ID:          newID(),
+		Mode:        g.mode,
+		ReversePath: g.tx.mail.from.addr,
+		Recipients:  append([]string(nil), g.tx.rcpts...),
+		HELO:        g.helo,
+		ESMTP:       g.esmtp,
+		SMTPUTF8:    g.tx.mail.utf8,
+		EightBit:    g.tx.mail.eightBit,
+		RemoteIP:    g.remote,
+		Loopback:    g.loopback,
+		TLS:         g.tls,
+		User:        g.user,
+		ReceivedAt:  s.srv.opt.Now().UTC(),
+		Auth:        senderauth.Unchecked(),
+		Traceparent: trace.Traceparent(),
+		Faults:      headerFaults(fields),
+	}
+}
+
+// headerFaults says in words what is odd about a header.
+func headerFaults(fields []header.Field) []string {
+	if len(fields) == 0 {
+		return []string{"no_header"}
+	}
+	var faults []string
+	for _, f := range fields {
+		if f.Name == "" {
+			faults = append(faults, "bad_field")
+			break
+		}
+	}
+	if f := senderauth.AuthorFault(fields); f != "" {
+		faults = append(faults, f)
+	}
+	return faults
+}
+
+// checkHeader splits the header section and refuses one that is out of bounds.
+func checkHeader(sp *spool, lim Limits) ([]header.Field, *Reply) {
+	section := sp.mem[:header.End(sp.mem)]
+	if len(section) > lim.HeaderBytes {
+		return nil, &Reply{Code: 552, Enhanced: "5.3.4", Text: "The header section is too large"}
+	}
+	fields := header.Fields(section)
+	if len(fields) > lim.HeaderFields {
+		return nil, &Reply{Code: 552, Enhanced: "5.3.4", Text: "The header section has too many fields"}
+	}
+	hops := 0
+	for _, f := range fields {
+		if f.Is("Received") {
+			hops++
+		}
+	}
+	if hops > lim.Hops {
+		return nil, &Reply{Code: 554, Enhanced: "5.4.6", Text: "Too many hops: the message is in a loop"}
+	}
+	return fields, nil
+}

@@ -1,0 +1,162 @@
+package smtpd
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"io"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"uniqverse/smtpd/header"
+	"uniqverse/smtpd/senderauth"
+)
+
+const spoolPattern = "smtp-*.spool"
+
+// spool holds a message while it is received: its beginning in memory, always with the whole
+// header section in it, the rest in a file.
+type spool struct {
+	dir  string
+	max  int // bytes in memory
+	mem  []byte
+	file *os.File
+	more int64 // bytes in file
+	sum  hash.Hash
+}
+
+func newSpool(dir string, lim Limits) *spool {
+	// One byte more than a header section may have, so that one above its limit is seen.
+	return &spool{dir: dir, max: max(lim.MemoryBytes, lim.HeaderBytes+1), sum: sha256.New()}
+}
+
+// Write keeps p.
+func (s *spool) Write(p []byte) (int, error) {
+	s.sum.Write(p)
+	n := min(len(p), s.max-len(s.mem))
+	s.mem = append(s.mem, p[:n]...)
+	if n == len(p) {
+		return n, nil
+	}
+	if s.file == nil {
+		f, err := os.CreateTemp(s.dir, spoolPattern)
+		if err != nil {
+			return n, err
+		}
+		s.file = f
+	}
+	k, err := s.file.Write(p[n:])
+	s.more += int64(k)
+	return n + k, err
+}
+
+// reader reads the message as it came.
+func (s *spool) reader() io.Reader {
+	if s.file == nil {
+		return bytes.NewReader(s.mem)
+	}
+	return io.MultiReader(bytes.NewReader(s.mem), io.NewSectionReader(s.file, 0, s.more))
+}
+
+func (s *spool) remove() {
+	if s.file != nil {
+		s.file.Close()
+		os.Remove(s.file.Name())
+	}
+}
+
+// message returns the message for the Backend. Fields that only the last host may write are
+// taken out: a Return-Path, and Authentication-Results in our name.
+func (s *spool) message(fields []header.Field, domain string) (*Message, error) {
+	m := &Message{head: s.mem, file: s.file, more: s.more}
+	s.sum.Sum(m.SHA256[:0])
+	var kept []byte
+	for i, f := range fields {
+		forged := f.Is("Return-Path") || (f.Is("Authentication-Results") && senderauth.ClaimsToBe(f.Value(), domain))
+		if forged && m.Stripped == 0 {
+			kept = make([]byte, 0, len(s.mem))
+			for _, before := range fields[:i] {
+				kept = append(kept, before.Raw...)
+			}
+		}
+		if forged {
+			m.Stripped++
+		} else if m.Stripped > 0 {
+			kept = append(kept, f.Raw...)
+		}
+	}
+	if m.Stripped > 0 {
+		end := 0
+		for _, f := range fields {
+			end += len(f.Raw)
+		}
+		m.head = append(kept, s.mem[end:]...)
+		sum := sha256.New()
+		if _, err := io.Copy(sum, m.Raw()); err != nil {
+			return nil, fmt.Errorf("read spooled message: %w", err)
+		}
+		sum.Sum(m.SHA256[:0])
+	}
+	m.Size = int64(len(m.head)) + m.more
+	return m, nil
+}
+
+// prepended returns the fields that we put above the message: what we found out, and how it
+// came (RFC 8601 section 5, RFC 5321 section 4.4).
+func prepended(env *Envelope, domain string) []byte {
+	return []byte(env.Auth.Header(domain, env.User) + received(env, domain))
+}
+
+func received(env *Envelope, domain string) string {
+	with := "SMTP"
+	if env.ESMTP {
+		with = "ESMTP"
+		if env.SMTPUTF8 {
+			with = "UTF8SMTP"
+		}
+		if env.TLS != nil {
+			with += "S"
+		}
+		if env.User != "" {
+			with += "A"
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Received: from %s (%s)\r\n\tby %s with %s id %s", heloText(env.HELO), literal(env.RemoteIP), domain, with, env.ID)
+	if env.TLS != nil {
+		fmt.Fprintf(&b, "\r\n\t(%s %s)", strings.ReplaceAll(env.TLS.Version, " ", ""), env.TLS.CipherSuite)
+	}
+	if len(env.Recipients) == 1 && isASCII(env.Recipients[0]) {
+		// With several, naming them would show blind copies to each other.
+		fmt.Fprintf(&b, "\r\n\tfor <%s>", env.Recipients[0])
+	}
+	b.WriteString(";\r\n\t" + env.ReceivedAt.UTC().Format(time.RFC1123Z) + "\r\n")
+	return b.String()
+}
+
+// heloText writes the peer's name for itself so that it cannot end the clause it stands in.
+func heloText(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if (r >= 'a' && r <= 'z') || (r >= 'A' && r <= 'Z') || (r >= '0' && r <= '9') || strings.ContainsRune(".-_:[]", r) {
+			return r
+		}
+		return '?'
+	}, s)
+	if s == "" {
+		return "unknown"
+	}
+	return s
+}
+
+func literal(ip netip.Addr) string {
+	switch {
+	case !ip.IsValid():
+		return "unknown"
+	case ip.Is6():
+		return "[IPv6:" + ip.String() + "]"
+	}
+	return "[" + ip.String() + "]"
+}
