@@ -68,7 +68,8 @@ type Options struct {
 	Log       *slog.Logger
 	Now       func() time.Time
 	Limits    Limits
-	Tracer    Tracer // may be nil
+	Tracer    Tracer          // may be nil
+	Stopping  <-chan struct{} // closed when the server begins to drain: event streams end; nil never is
 }
 
 // Tracer is told of each request as a span, for the export to a collector.

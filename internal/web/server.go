@@ -25,12 +25,9 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// Serve runs the server on ln until ctx ends, then drains it: running requests get until
-// grace, streams are ended through their contexts at once.
+// Serve runs the server on ln until ctx ends, then drains it: no new connections, and running
+// requests get until grace. Event streams end by Options.Stopping, WebSockets by their edge.
 func Serve(ctx context.Context, srv *http.Server, ln net.Listener, grace time.Duration) error {
-	streams, endStreams := context.WithCancel(context.Background())
-	defer endStreams()
-	srv.BaseContext = func(net.Listener) context.Context { return streams }
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(netutil.LimitListener(ln, maxConns)) }()
 	select {
@@ -40,7 +37,6 @@ func Serve(ctx context.Context, srv *http.Server, ln net.Listener, grace time.Du
 	}
 	stop, cancel := context.WithTimeout(context.Background(), grace)
 	defer cancel()
-	time.AfterFunc(grace/2, endStreams) // short requests finish first; what still runs then is a stream
 	err := srv.Shutdown(stop)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = srv.Close()

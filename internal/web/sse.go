@@ -65,8 +65,17 @@ func (c *Call) ServeEvents(w http.ResponseWriter, sub hub.Subscription, resumed 
 	if err := flush(); err != nil {
 		return nil
 	}
+	live, end := context.WithCancel(c.Context())
+	defer end()
+	go func() {
+		select {
+		case <-c.handler.opts.Stopping:
+			end()
+		case <-live.Done():
+		}
+	}()
 	for {
-		ctx, cancel := context.WithTimeout(c.Context(), heartbeat)
+		ctx, cancel := context.WithTimeout(live, heartbeat)
 		m, err := sub.Next(ctx)
 		cancel()
 		switch {
@@ -75,7 +84,7 @@ func (c *Call) ServeEvents(w http.ResponseWriter, sub hub.Subscription, resumed 
 				continue
 			}
 			writeEvent(&out, m)
-		case errors.Is(err, context.DeadlineExceeded) && c.Context().Err() == nil:
+		case errors.Is(err, context.DeadlineExceeded) && live.Err() == nil:
 			out.WriteString(": heartbeat\n\n")
 		default:
 			return nil
