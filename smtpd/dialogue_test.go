@@ -1,0 +1,271 @@
+package smtpd_test
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"uniqverse/smtpd"
+)
+
+// TestDialogues runs every dialogue in testdata/smtp. A file holds dialogues that start with
+// "=== name"; the words that one is written in are those of (*talk).step, and README.md there
+// tells them. A new case needs no Go.
+func TestDialogues(t *testing.T) {
+	files, err := filepath.Glob("../testdata/smtp/*.dlg")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no dialogues: %v", err)
+	}
+	wrong := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		base := strings.TrimSuffix(filepath.Base(file), ".dlg")
+		line := 1
+		for i, part := range strings.Split("\n"+string(text), "\n=== ") {
+			if i > 0 {
+				name, script, _ := strings.Cut(part, "\n")
+				first := line
+				t.Run(base+"/"+strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+					t.Parallel()
+					runDialogue(t, file, first, script)
+				})
+				if strings.Contains(script, "\nS: 4") || strings.Contains(script, "\nS: 5") {
+					wrong++
+				}
+			}
+			line += strings.Count(part, "\n") + 1
+			if i == 0 {
+				line--
+			}
+		}
+	}
+	if wrong < 60 {
+		t.Errorf("%d wrong dialogues with exact answers, want at least 60", wrong)
+	}
+}
+
+// talk is one dialogue under way.
+type talk struct {
+	t    *testing.T
+	s    *server
+	mode smtpd.Mode
+	from string
+	lim  smtpd.Limits
+	conn net.Conn
+	tcp  *net.TCPConn
+	in   *bufio.Reader
+}
+
+func runDialogue(t *testing.T, file string, first int, script string) {
+	d := &talk{t: t, lim: smtpd.Limits{BannerPause: time.Nanosecond}}
+	for i, line := range strings.Split(script, "\n") {
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		if err := d.step(line); err != nil {
+			t.Fatalf("%s:%d: %s\n%v", file, first+i, line, err)
+		}
+	}
+	if d.conn != nil {
+		d.conn.Close()
+	}
+}
+
+func (d *talk) step(line string) error {
+	word, rest, _ := strings.Cut(line, " ")
+	switch word {
+	case "@mode":
+		d.mode = map[string]smtpd.Mode{"mx": smtpd.MX, "submission": smtpd.Submission, "submissions": smtpd.Submissions}[rest]
+		return nil
+	case "@from":
+		d.from = rest
+		return nil
+	case "@limit":
+		return d.limit(rest)
+	}
+	if d.conn == nil {
+		d.connect()
+	}
+	switch word {
+	case "AGAIN": // a new connection
+		d.connect()
+	case "C:": // a line
+		return d.send(rest, "\r\n")
+	case "C~": // bytes
+		return d.send(rest, "")
+	case "C*": // "n bytes": repeated
+		n, bytes, _ := strings.Cut(rest, " ")
+		k, err := strconv.Atoi(n)
+		if err != nil {
+			return err
+		}
+		return d.send(strings.Repeat(bytes, k), "")
+	case "S:": // exactly this line
+		return d.expect(func(got string) bool { return got == rest })
+	case "S~": // a line that starts so
+		return d.expect(func(got string) bool { return strings.HasPrefix(got, rest) })
+	case "S*": // a whole reply with this code
+		for {
+			more := false
+			err := d.expect(func(got string) bool { more = strings.HasPrefix(got, rest+"-"); return strings.HasPrefix(got, rest) })
+			if err != nil || !more {
+				return err
+			}
+		}
+	case "TLS":
+		c := tls.Client(d.conn, clientTLS())
+		d.conn, d.in = c, bufio.NewReader(c)
+		return c.Handshake()
+	case "END": // we send no more
+		return d.tcp.CloseWrite()
+	case "CLOSE": // the server closes, saying no more
+		if line, err := d.in.ReadString('\n'); err != io.EOF || line != "" {
+			return fmt.Errorf("want the connection closed, got %q, %v", line, err)
+		}
+	case "MAILS", "RAW", "HAS", "HASNOT", "TO":
+		return d.check(word, rest)
+	case "HELLO":
+		return d.all("S: 220 mail.test ESMTP UniQVerse", "C: EHLO client.test", "S* 250")
+	case "START":
+		return d.all("HELLO", "C: MAIL FROM:<a@client.test>", "S: 250 2.1.0 Sender OK", "C: RCPT TO:<pilot@mail.test>", "S: 250 2.1.5 Recipient OK")
+	case "SECURE":
+		return d.all("HELLO", "C: STARTTLS", "S: 220 2.0.0 Ready to start TLS", "TLS", "C: EHLO client.test", "S* 250")
+	default:
+		return fmt.Errorf("no such word")
+	}
+	return nil
+}
+
+func (d *talk) all(lines ...string) error {
+	for _, l := range lines {
+		if err := d.step(l); err != nil {
+			return fmt.Errorf("%s: %w", l, err)
+		}
+	}
+	return nil
+}
+
+func (d *talk) limit(rest string) error {
+	name, value, _ := strings.Cut(rest, "=")
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		return err
+	}
+	ms := time.Duration(n) * time.Millisecond
+	switch name {
+	case "size":
+		d.lim.MessageBytes = int64(n)
+	case "memory":
+		d.lim.MemoryBytes = n
+	case "recipients":
+		d.lim.Recipients = n
+	case "bodyline":
+		d.lim.BodyLine = n
+	case "header":
+		d.lim.HeaderBytes = n
+	case "commands":
+		d.lim.Commands = n
+	case "errors":
+		d.lim.Errors = n
+	case "unknown":
+		d.lim.UnknownUsers = n
+	case "auth":
+		d.lim.AuthFailures = n
+	case "connections":
+		d.lim.Connections = n
+	case "peraddress":
+		d.lim.PerAddress = n
+	case "rate":
+		d.lim.ConnectRate = n
+	case "idle":
+		d.lim.Idle = ms
+	case "dataidle":
+		d.lim.DataIdle = ms
+	case "datatime":
+		d.lim.DataTime = ms
+	case "session":
+		d.lim.SessionTime = ms
+	case "pause":
+		d.lim.BannerPause = ms
+	default:
+		return fmt.Errorf("no such limit")
+	}
+	return nil
+}
+
+func (d *talk) connect() {
+	if d.s == nil {
+		d.s = start(d.t, d.from, func(o *smtpd.Options) { o.Limits = d.lim })
+	}
+	c, err := net.Dial("tcp", d.s.addr[d.mode])
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(20 * time.Second))
+	d.conn, d.tcp, d.in = c, c.(*net.TCPConn), bufio.NewReader(c)
+}
+
+func (d *talk) send(text, end string) error {
+	s, err := strconv.Unquote(`"` + strings.ReplaceAll(text, `"`, `\"`) + `"`)
+	if err != nil {
+		return err
+	}
+	_, err = io.WriteString(d.conn, s+end)
+	return err
+}
+
+func (d *talk) expect(ok func(string) bool) error {
+	got, err := d.in.ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("got %q, %v", got, err)
+	}
+	if got = strings.TrimSuffix(got, "\r\n"); !ok(got) {
+		return fmt.Errorf("got %q", got)
+	}
+	return nil
+}
+
+func (d *talk) check(word, rest string) error {
+	mails := d.s.b.all()
+	if word == "MAILS" {
+		if n, _ := strconv.Atoi(rest); n != len(mails) {
+			return fmt.Errorf("%d mails were stored", len(mails))
+		}
+		return nil
+	}
+	if len(mails) == 0 {
+		return fmt.Errorf("no mail was stored")
+	}
+	m := mails[len(mails)-1]
+	want, err := strconv.Unquote(`"` + strings.ReplaceAll(rest, `"`, `\"`) + `"`)
+	if err != nil {
+		return err
+	}
+	got := m.full
+	ok := strings.Contains(m.full, want)
+	switch word {
+	case "RAW":
+		got, ok = m.raw, m.raw == want
+	case "HASNOT":
+		ok = !ok
+	case "TO":
+		got = m.env.ReversePath + " > " + strings.Join(m.env.Recipients, " ")
+		ok = got == want
+	}
+	if !ok {
+		return fmt.Errorf("the mail is %q", got)
+	}
+	return nil
+}

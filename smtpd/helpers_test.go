@@ -1,0 +1,234 @@
+package smtpd_test
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"uniqverse/internal/errs"
+	"uniqverse/smtpd"
+	"uniqverse/smtpd/cert"
+	"uniqverse/smtpd/senderauth"
+)
+
+const domain = "mail.test"
+
+// delivery is a message that the fake backend stored.
+type delivery struct {
+	env  smtpd.Envelope
+	raw  string // without what the server put above it
+	full string
+	size int64
+	sum  [32]byte
+}
+
+// backend is a small post office. Local parts say how it behaves.
+type backend struct {
+	mu    sync.Mutex
+	mails []delivery
+	hold  chan struct{} // when set, Deliver waits for it
+	began chan struct{} // when set, Deliver says that it has begun
+}
+
+func (b *backend) Authenticate(_ context.Context, s smtpd.Session, user, password string) (string, error) {
+	switch {
+	case user == "broken":
+		return "", errs.New(errs.Unavailable, "the store of secrets is down")
+	case user == "pilot" && password == "secret":
+		return "pilot@" + domain, nil
+	}
+	return "", errs.New(errs.Unauthenticated, "no")
+}
+
+func (b *backend) CheckSender(_ context.Context, s smtpd.Session, from string) error {
+	if s.Mode != smtpd.MX && from != s.User {
+		return errs.New(errs.Denied, "The sender %s is not yours", from)
+	}
+	if strings.HasPrefix(from, "sender-down@") {
+		return errors.New("dsn=secret")
+	}
+	return nil
+}
+
+func (b *backend) CheckRecipient(_ context.Context, s smtpd.Session, to string) error {
+	local, d, _ := strings.Cut(to, "@")
+	if d != domain {
+		return smtpd.RelayDenied()
+	}
+	switch local {
+	case "nobody":
+		return smtpd.UnknownUser()
+	case "missing":
+		return errs.New(errs.NotFound, "No mailbox %s\r\n250 injected", to)
+	case "full":
+		return smtpd.QuotaExceeded()
+	case "disabled":
+		return &smtpd.Reply{Code: 550, Enhanced: "5.2.1", Text: "The mailbox is disabled"}
+	case "down":
+		return errs.Wrap(errs.Unavailable, errors.New("dsn=secret"), "the database is away")
+	case "leak":
+		return errors.New("dsn=secret")
+	case "greylist":
+		return errs.Limit(time.Minute, "Come back in a minute")
+	case "panic":
+		panic("dsn=secret")
+	}
+	return nil
+}
+
+func (b *backend) Deliver(ctx context.Context, env *smtpd.Envelope, msg *smtpd.Message) error {
+	if b.began != nil {
+		b.began <- struct{}{}
+	}
+	if b.hold != nil {
+		select {
+		case <-b.hold:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	switch local, _, _ := strings.Cut(env.ReversePath, "@"); local {
+	case "diskfull":
+		return &errs.Error{Kind: errs.Internal, Detail: "x", Err: syscall.ENOSPC}
+	case "busy":
+		return errors.New("database is locked (5) dsn=secret")
+	case "policy":
+		return &smtpd.Reply{Code: 550, Enhanced: "5.7.1", Text: "Not wanted"}
+	case "crash":
+		panic("dsn=secret")
+	}
+	raw, err := msg.Bytes()
+	if err != nil {
+		return err
+	}
+	full, err := io.ReadAll(msg.Reader())
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.mails = append(b.mails, delivery{*env, string(raw), string(full), msg.Size, msg.SHA256})
+	return nil
+}
+
+func (b *backend) all() []delivery {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return append([]delivery(nil), b.mails...)
+}
+
+// server is a running Server with one listener per mode.
+type server struct {
+	*smtpd.Server
+	b      *backend
+	addr   map[smtpd.Mode]string
+	cancel context.CancelFunc
+	done   chan error
+}
+
+// start runs a server on loopback. The peer that it believes in can be another: see from.
+func start(t testing.TB, from string, change func(*smtpd.Options)) *server {
+	t.Helper()
+	pair, err := cert.Load(t.TempDir(), domain, time.Now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{b: &backend{}, addr: map[smtpd.Mode]string{}, done: make(chan error, 1)}
+	opt := smtpd.Options{Domain: domain, TLS: pair, Backend: s.b, SpoolDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}
+	opt.Limits.BannerPause = time.Nanosecond
+	for _, mode := range []smtpd.Mode{smtpd.MX, smtpd.Submission, smtpd.Submissions} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.addr[mode] = l.Addr().String()
+		opt.Listeners = append(opt.Listeners, smtpd.Listener{Listener: pretender{l, from}, Mode: mode})
+	}
+	if change != nil {
+		change(&opt)
+	}
+	if s.Server, err = smtpd.New(opt); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	go func() { s.done <- s.Serve(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-s.done; err != nil {
+			t.Errorf("Serve: %v", err)
+		}
+	})
+	return s
+}
+
+// pretender makes peers seem to come from another address.
+type pretender struct {
+	net.Listener
+	from string
+}
+
+func (p pretender) Accept() (net.Conn, error) {
+	c, err := p.Listener.Accept()
+	if err != nil || p.from == "" {
+		return c, err
+	}
+	return stranger{c.(*net.TCPConn), &net.TCPAddr{IP: net.ParseIP(p.from), Port: 40000}}, nil
+}
+
+type stranger struct {
+	*net.TCPConn
+	addr net.Addr
+}
+
+func (s stranger) RemoteAddr() net.Addr { return s.addr }
+
+func clientTLS() *tls.Config { return &tls.Config{InsecureSkipVerify: true, ServerName: domain} }
+
+// zones is DNS in memory: TXT and A by name. A nil list of texts is a server that fails.
+type zones struct {
+	txt  map[string][]string
+	a    map[string]string
+	slow map[string]bool // never answers
+}
+
+func (z zones) LookupTXT(ctx context.Context, name string) ([]string, error) {
+	name = strings.TrimSuffix(name, ".")
+	if z.slow[name] {
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}
+	v, ok := z.txt[name]
+	if !ok {
+		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	}
+	if v == nil {
+		return nil, &net.DNSError{Err: "SERVFAIL", Name: name, IsTemporary: true}
+	}
+	return v, nil
+}
+
+func (z zones) LookupMX(_ context.Context, name string) ([]*net.MX, error) {
+	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
+func (z zones) LookupIPAddr(_ context.Context, name string) ([]net.IPAddr, error) {
+	if a, ok := z.a[strings.TrimSuffix(name, ".")]; ok {
+		return []net.IPAddr{{IP: net.ParseIP(a)}}, nil
+	}
+	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
+func (z zones) LookupAddr(_ context.Context, name string) ([]string, error) {
+	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
+var _ senderauth.Resolver = zones{}
