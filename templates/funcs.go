@@ -39,7 +39,6 @@ func funcs(now func() time.Time) template.FuncMap {
 		"lower":     strings.ToLower,
 		"join":      strings.Join,
 		"args":      args,
-		"int":       func(n int) int64 { return int64(n) },
 		"authtone":  authTone,
 		"healthtone": func(h Health) string {
 			return map[Health]string{HealthGreen: "ok", HealthAmber: "warn", HealthRed: "bad"}[h]
@@ -47,11 +46,25 @@ func funcs(now func() time.Time) template.FuncMap {
 		"healthword": func(h Health) string {
 			return firstOf(map[Health]string{HealthGreen: "Healthy", HealthAmber: "Degraded", HealthRed: "Down"}[h], "Unknown")
 		},
-		"statustone": statusTone,
-		"typetone":   typeTone,
-		"typeicon":   typeIcon,
-		"bestscore":  bestScore,
-		"top":        func(n int, rows []BoardRow) []BoardRow { return rows[:min(n, len(rows))] },
+		"statustone":  statusTone,
+		"typetone":    typeTone,
+		"typeicon":    typeIcon,
+		"firstof":     firstOf,
+		"isws":        isWebSocket,
+		"roomicon":    roomIcon,
+		"serviceicon": serviceIcon,
+		"pick":        pick,
+		"iconnames":   iconNames,
+		"tokens": func() []string {
+			return []string{"bg", "surface", "surface-2", "surface-3", "text", "accent", "accent-solid", "sun", "ok", "warn", "bad", "info"}
+		},
+		"healths":   func() []Health { return []Health{HealthGreen, HealthAmber, HealthRed, HealthUnknown} },
+		"words":     func(w ...string) []string { return w },
+		"floats":    floats,
+		"authwhy":   authWhy,
+		"spamtone":  spamTone,
+		"bestscore": bestScore,
+		"top":       func(n int, rows []BoardRow) []BoardRow { return rows[:min(n, len(rows))] },
 	}
 }
 
@@ -280,4 +293,80 @@ func typeIcon(t string) string {
 		return "chart"
 	}
 	return "helm"
+}
+
+// isWebSocket tells the two kinds of live address apart: only the path of a WebSocket begins with /ws/.
+func isWebSocket(url string) bool { return strings.HasPrefix(url, "/ws/") }
+
+func pick(cond bool, yes, no string) string {
+	if cond {
+		return yes
+	}
+	return no
+}
+
+func roomIcon(kind string) string {
+	switch kind {
+	case "guild":
+		return "shield"
+	case "party":
+		return "game"
+	case "dm":
+		return "user"
+	case "support":
+		return "desk"
+	}
+	return "chat"
+}
+
+func serviceIcon(name string) string {
+	switch name {
+	case "email", "mail":
+		return "mail"
+	case "game", "chat", "desk":
+		return name
+	case "portal", "uniqverse":
+		return "helm"
+	}
+	return "bolt"
+}
+
+func spamTone(score float64) string {
+	switch {
+	case score >= 5:
+		return "bad"
+	case score >= 2:
+		return "warn"
+	}
+	return "ok"
+}
+
+// authWhy explains one result of a sender check to somebody who never heard of it.
+func authWhy(check, result string) string {
+	subject := map[string]string{
+		"spf":   "the server that delivered this mail is one that the sender's domain names",
+		"dkim":  "a signature of the sender's domain fits the mail, so nobody changed it on the way",
+		"dmarc": "the address in From belongs to the domain that was checked",
+	}[check]
+	switch strings.ToLower(result) {
+	case "pass":
+		return "Checked: " + subject + "."
+	case "fail", "softfail", "policy":
+		return "Not so: that " + subject + ". Be careful with links and requests in it."
+	case "temperror":
+		return "Could not be checked just now, because the sender's DNS did not answer."
+	case "permerror":
+		return "Could not be checked, because the sender's domain has a faulty record."
+	case "neutral":
+		return "The sender's domain says neither yes nor no."
+	}
+	return "The sender's domain does not offer this check."
+}
+
+func floats(v ...int) []float64 {
+	out := make([]float64, len(v))
+	for i, n := range v {
+		out[i] = float64(n)
+	}
+	return out
 }

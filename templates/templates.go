@@ -77,7 +77,7 @@ func New(o Options) (*Set, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	shared := template.New("").Funcs(funcs(o.Now)).Option("missingkey=error")
+	shared := template.New("").Funcs(funcs(o.Now))
 	names, err := files.ReadDir(".")
 	if err != nil {
 		return nil, fmt.Errorf("list templates: %w", err)

@@ -1,0 +1,197 @@
+// The live room: shows new lines in the order of their seq without repeats, resumes after an interruption by seq and
+// epoch, and sends at once with a key that makes a repeat harmless. Everything is shown as text, never as HTML.
+(() => {
+  "use strict";
+  const { $, $$, link, times, timeElement, toast } = window.uq;
+  const room = $("[data-room]");
+  if (!room) return;
+  const list = $("[data-lines]", room), scroller = $("[data-scroller]", room), jump = $("[data-jump]", room);
+  const form = $("[data-composer]", room);
+  const me = { handle: room.dataset.handle.replace(/^@/, ""), user: Number(room.dataset.user) };
+  let after = Number(room.dataset.after), epoch = room.dataset.epoch;
+
+  // --- place in the text: stay at the end when there, else leave the reader where they are ---
+  const atEnd = () => scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 80;
+  const toEnd = () => { scroller.scrollTop = scroller.scrollHeight; jump.hidden = true; };
+  jump.addEventListener("click", toEnd);
+  scroller.addEventListener("scroll", () => { if (atEnd()) jump.hidden = true; }, { passive: true });
+  toEnd();
+
+  // --- lines ---
+  const el = (tag, cls, text) => {
+    const e = document.createElement(tag);
+    if (cls) e.className = cls;
+    if (text !== undefined) e.textContent = text;
+    return e;
+  };
+  const at = (h) => "@" + String(h || "?").replace(/^@+/, "");
+  // The same colours and letters as the server gives (templates/funcs.go: hue, initials).
+  function hue(name) {
+    let h = 0x811c9dc5;
+    for (const b of new TextEncoder().encode(name.toLowerCase().replace(/^@/, ""))) h = Math.imul(h ^ b, 0x01000193) >>> 0;
+    return h % 8;
+  }
+  const initials = (name) => name.replace(/^[@ ]+/, "").split("@")[0].split(/[^\p{L}\p{N}]+/u).filter(Boolean).slice(0, 2).map((w) => [...w][0].toUpperCase()).join("") || "·";
+  function line(ev) {
+    const li = el("li", "line is-new");
+    if (ev.seq) li.dataset.seq = ev.seq;
+    if (ev.message_id) li.dataset.id = ev.message_id;
+    const name = String(ev.handle || "");
+    if ((me.user && ev.user_id === me.user) || (!me.user && me.handle && name.replace(/^@/, "") === me.handle)) li.classList.add("is-own");
+    const av = el("span", "avatar av-" + hue(name), initials(name));
+    av.setAttribute("aria-hidden", "true");
+    const head = el("div", "line-head");
+    head.append(el("b", "clip", at(name)), timeElement("clock", ev.ts || ev.created_at));
+    const text = el("div", "line-text", ev.text);
+    text.dir = "auto";
+    li.append(av, head, text);
+    return li;
+  }
+  const dayOf = (li) => $("time", li).dateTime.slice(0, 10);
+  // place puts a line where its seq belongs: nearly always the end; lines on their way stay below it.
+  function place(li) {
+    $("[data-room-empty]", room)?.remove();
+    const seq = Number(li.dataset.seq) || Infinity;
+    const lines = $$(".line[data-seq]", list);
+    let prev = null;
+    for (let i = lines.length - 1; i >= 0; i--) if (Number(lines[i].dataset.seq) < seq) { prev = lines[i]; break; }
+    if (seq === Infinity) { prev = $$(".line", list).at(-1) || null; }
+    if (!prev || dayOf(prev) !== dayOf(li)) {
+      if (!$(`[data-day="${dayOf(li)}"]`, list)) {
+        const d = el("li", "day");
+        d.dataset.day = dayOf(li);
+        d.append(timeElement("day", $("time", li).dateTime));
+        if (prev) prev.after(d, li); else list.prepend(d, li);
+        return;
+      }
+      prev = $(`[data-day="${dayOf(li)}"]`, list);
+    }
+    prev.after(li);
+  }
+  const find = (id) => $(`.line[data-id="${Number(id)}"]`, list);
+
+  // --- events ---
+  let gapAt = -1;
+  function heard(ev) {
+    if (ev.recovered === false) { location.reload(); return; } // told that a part is missing: take the page anew
+    if (ev.epoch) {
+      if (epoch && ev.epoch !== epoch) { location.reload(); return; }
+      epoch = ev.epoch;
+    }
+    if (ev.seq) {
+      if (ev.seq <= after) return; // had it already
+      if (after && ev.seq > after + 1 && gapAt !== after) { gapAt = after; connect(); return; } // a gap: ask once more from here
+      after = ev.seq;
+    }
+    const end = atEnd();
+    if (ev.type === "chat.message.created") {
+      const fresh = line(ev);
+      const mine = ev.nonce ? $(`.line[data-key="${CSS.escape(String(ev.nonce))}"]`, list)
+        : fresh.classList.contains("is-own") && $$(".line.is-sending", list).find((l) => $(".line-text", l).textContent === ev.text);
+      (mine || find(ev.message_id))?.remove(); // the optimistic copy: the real one takes its true place
+      place(fresh);
+      if (end || mine) toEnd(); else jump.hidden = false;
+    } else if (ev.type === "chat.message.edited" || ev.type === "chat.message.deleted") {
+      const li = find(ev.message_id);
+      if (!li) return;
+      const gone = ev.type.endsWith("deleted");
+      li.classList.toggle("is-gone", gone);
+      $(".line-text", li).textContent = gone ? "This line was removed." : ev.text;
+      if (!gone && !$(".state-word", li)) $(".line-head", li).append(el("span", "state-word", "edited"));
+    }
+  }
+
+  // --- connection: backoff with jitter; what was missed comes first, by seq ---
+  let ws = null, tries = 0, timer = 0;
+  function connect() {
+    clearTimeout(timer);
+    if (ws) { ws.onclose = null; ws.close(); }
+    const url = new URL(room.dataset.socket, location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    url.search = room.dataset.socketQuery;
+    url.searchParams.set("after", after);
+    if (epoch) url.searchParams.set("epoch", epoch);
+    ws = new WebSocket(url);
+    ws.onopen = () => { tries = 0; link("live"); };
+    ws.onmessage = (e) => { let ev; try { ev = JSON.parse(e.data); } catch { return; } if (ev) heard(ev); };
+    ws.onclose = (e) => {
+      if ((e.code >= 3500 && e.code < 4000) || (e.code >= 4500 && e.code < 5000)) {
+        link("stopped", `The room closed the connection: ${e.reason || "code " + e.code}. Reload to try again.`);
+        return;
+      }
+      const wait = Math.min(20000, 400 * 2 ** Math.min(tries++, 6)) * (0.7 + Math.random() * 0.6);
+      link("down", !navigator.onLine ? "You are offline. Lines you write are kept and sent later."
+        : e.code === 3008 ? "This page fell behind. Catching up…" : e.reason ? `Connection lost (${e.reason}). Trying again…` : "");
+      timer = setTimeout(connect, wait);
+    };
+  }
+  addEventListener("online", () => { if (ws?.readyState !== WebSocket.OPEN) { tries = 0; connect(); } });
+  addEventListener("pagehide", () => { if (ws) { ws.onclose = null; ws.close(); } });
+  addEventListener("pageshow", (e) => { if (e.persisted) connect(); });
+  connect();
+
+  // --- sending ---
+  if (!form) return;
+  const field = form.elements.text;
+  let queue = Promise.resolve(); // one after another, so that lines keep the order in which they were written
+  const pause = (ms) => new Promise((r) => { setTimeout(r, ms); addEventListener("online", r, { once: true }); });
+  const newKey = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (b) => b.toString(16).padStart(2, "0")).join("");
+
+  function fail(li, why, body, key) {
+    li.classList.remove("is-sending");
+    li.classList.add("is-failed");
+    $(".state-word", li).textContent = "not sent: " + why;
+    const again = el("button", "btn", "Send again");
+    again.type = "button";
+    again.addEventListener("click", () => { again.remove(); li.classList.remove("is-failed"); li.classList.add("is-sending"); $(".state-word", li).textContent = "sending"; post(li, body, key); });
+    li.append(again);
+  }
+  async function send(li, body, key) {
+    for (let n = 0; ; n++) {
+      let res;
+      try {
+        res = await fetch(form.action, { method: "POST", body: new URLSearchParams(body), headers: { Accept: "application/json", "Idempotency-Key": key } });
+      } catch { res = null; } // no answer: it may have arrived, so the same key is sent again
+      if (res?.ok) {
+        const answer = await res.json().catch(() => ({}));
+        const real = answer.id && find(answer.id);
+        if (real && real !== li) { li.remove(); return; } // its event was here first
+        li.classList.remove("is-sending");
+        $(".state-word", li)?.remove();
+        if (answer.id) li.dataset.id = answer.id;
+        return;
+      }
+      if (res && res.status !== 409 && res.status !== 429 && res.status < 500) {
+        const problem = await res.json().catch(() => ({}));
+        fail(li, problem.detail || `the room answers ${res.status}`, body, key);
+        return;
+      }
+      if (n >= 6) { fail(li, "no answer", body, key); return; }
+      $(".state-word", li).textContent = "sending again";
+      await pause(Math.max(Number(res?.headers.get("Retry-After")) * 1000 || 0, Math.min(15000, 600 * 2 ** n) * (0.7 + Math.random() * 0.6)));
+    }
+  }
+  function post(li, body, key) { queue = queue.then(() => send(li, body, key)).catch(() => toast("The line could not be sent.", "bad")); }
+
+  form.addEventListener("submit", (e) => {
+    e.preventDefault();
+    const text = field.value.trim();
+    if (!text) return;
+    const body = Object.fromEntries(new FormData(form));
+    body.text = text;
+    const key = newKey();
+    const li = line({ handle: me.handle || "you", user_id: me.user, text });
+    li.classList.add("is-own", "is-sending");
+    li.dataset.key = key;
+    $(".line-head", li).append(el("span", "state-word", "sending"));
+    place(li);
+    toEnd();
+    field.value = "";
+    field.focus();
+    post(li, body, key);
+  });
+  field.addEventListener("keydown", (e) => {
+    if (e.key === "Enter" && !e.shiftKey && !e.isComposing) { e.preventDefault(); form.requestSubmit(); }
+  });
+  times();
+})();

@@ -1,0 +1,224 @@
+package templates_test
+
+import (
+	"fmt"
+	"time"
+
+	"uniqverse/templates"
+)
+
+// noon is the time at which every sample page is drawn.
+var noon = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+
+func before(d time.Duration) time.Time { return noon.Add(-d) }
+
+// sample is one page with data that looks like a day in use.
+type sample struct {
+	name string // of the template
+	kind string // tells samples of one template apart; "" is the usual one
+	page templates.Page
+}
+
+var pilot = templates.User{ID: 981, Name: "Ada Pilot", Email: "pilot@vezeuniqverse.com", Admin: true}
+
+func samples() []sample {
+	all := portalSamples()
+	all = append(all, emailSamples()...)
+	all = append(all, chatSamples()...)
+	all = append(all, gameSamples()...)
+	for i := range all {
+		if all[i].page.User.Email == "" && all[i].kind != "signed-out" {
+			all[i].page.User = pilot
+		}
+	}
+	return all
+}
+
+func portalSamples() []sample {
+	demo := templates.User{ID: 1, Email: "demo@vezeuniqverse.com", Demo: true}
+	tour := templates.FiveMinuteTour(templates.TourHosts{Domain: "vezeuniqverse.com", Portal: "http://localhost:8000", Game: "http://localhost:8002",
+		Email: "http://localhost:8004", Chat: "http://localhost:8010", SMTP: "localhost:2525"})
+	lat := []float64{1.2, 1.4, 1.1, 1.3, 2.2, 1.6, 1.2, 1.1, 1.4, 1.9, 1.3}
+	helm := templates.HelmView{
+		Domain: "vezeuniqverse.com", Tour: tour, CanSignUp: true, EventsURL: "/events",
+		Counts: []templates.Count{
+			{Label: "Users", Value: 128, Hint: "3 new today", Trend: []float64{90, 96, 101, 110, 118, 121, 128}},
+			{Label: "Mails", Value: 48210, Hint: "312 today", Trend: []float64{40, 60, 35, 80, 70, 95, 90}},
+			{Label: "Lines written", Value: 1204511, Trend: []float64{4, 6, 9, 7, 12, 14, 13}},
+			{Label: "Open tickets", Value: 7, Hint: "oldest 2 h", Trend: []float64{9, 12, 8, 8, 6, 9, 7}},
+		},
+		Services: []templates.ServiceTile{
+			{Name: "email", Title: "Mail", Category: "communication", Description: "Mailboxes and a real SMTP listener, with SPF, DKIM and DMARC.", Health: templates.HealthGreen, Where: "in this process", Href: "/proxy/email/inbox", Latency: 1300 * time.Microsecond, Latencies: lat, LastSeen: before(4 * time.Second), Links: []templates.Link{{Label: "Inbox", Href: "/proxy/email/inbox"}, {Label: "API", Href: "/proxy/email/docs"}}},
+			{Name: "chat", Title: "Chat and desk", Category: "communication", Description: "Rooms over WebSocket, and tickets for what must not be lost.", Health: templates.HealthAmber, Detail: "answers slowly: 640 ms", Where: "http://10.0.0.7:8010", Href: "/proxy/chat/rooms", Latency: 640 * time.Millisecond, Latencies: []float64{20, 25, 30, 180, 240, 610, 640}, LastSeen: before(9 * time.Second), Links: []templates.Link{{Label: "Rooms", Href: "/proxy/chat/rooms"}, {Label: "Tickets", Href: "/proxy/chat/inbox"}, {Label: "API", Href: "/proxy/chat/docs"}}},
+			{Name: "game", Title: "Game", Category: "play", Description: "Matchmaking, leaderboards, inventory and telemetry.", Health: templates.HealthRed, Detail: "does not answer: connection refused", Where: "http://10.0.0.8:8002", Href: "/proxy/game/", LastSeen: before(11 * time.Minute), Links: []templates.Link{{Label: "Leaderboards", Href: "/proxy/game/leaderboards"}}},
+			{Name: "xengine", Title: "XEngine", Category: "insight", Description: "Trends and sentiment.", Href: "https://example.org/xengine"},
+		},
+		Ticker: ticker(),
+	}
+	account := templates.AccountView{UserID: 981, Email: pilot.Email, Name: pilot.Name, Roles: []string{"admin"}, Created: before(90 * 24 * time.Hour), MinLength: 10, Submission: "127.0.0.1:2587",
+		NewPassword:  &templates.NewAppPassword{Label: "Thunderbird", Password: "w7kq-m3ta-9xzd-p2vn"},
+		AppPasswords: []templates.AppPassword{{ID: "a1", Label: "Thunderbird", Created: noon}, {ID: "a2", Label: "Phone", Created: before(40 * 24 * time.Hour), LastUsed: before(3 * time.Hour)}},
+		Sessions: []templates.Session{{ID: "s1", Device: "Firefox on Linux", Address: "127.0.0.1", Created: before(5 * time.Hour), LastSeen: noon, Current: true},
+			{ID: "s2", Device: "Safari on iPhone", Address: "192.0.2.14", Created: before(300 * time.Hour), LastSeen: before(28 * time.Hour)}}}
+	users := templates.AdminUsersView{Roles: []string{"admin", "agent", "moderator"}, Pager: templates.Pager{Next: "/admin/users?offset=50", From: 1, To: 3, Total: 128},
+		Users: []templates.AdminUser{{ID: 981, Email: pilot.Email, Name: pilot.Name, Roles: []string{"admin"}, Created: before(900 * time.Hour), LastSeen: noon, You: true},
+			{ID: 12, Email: "nova@vezeuniqverse.com", Name: "Nova", Roles: []string{"agent", "moderator"}, Created: before(500 * time.Hour), LastSeen: before(time.Hour)},
+			{ID: 77, Email: "orion@vezeuniqverse.com", Created: before(20 * time.Hour), Disabled: true}}}
+	return []sample{
+		{templates.PageHelm, "", templates.Page{Title: "Helm", Service: templates.Portal, Path: "/helm", Data: helm, Notice: &templates.Notice{Kind: "ok", Text: "Welcome. Your mailbox is ready."}}},
+		{templates.PageHelm, "demo", templates.Page{Title: "Helm", Service: templates.Portal, Path: "/helm", User: demo, Data: helm}},
+		{templates.PageHelm, "signed-out", templates.Page{Title: "Helm", Service: templates.Portal, Path: "/", Data: templates.HelmView{Domain: "vezeuniqverse.com", Tour: tour, CanSignUp: true}}},
+		{templates.PageLogin, "signed-out", templates.Page{Title: "Sign in", Path: "/login", Data: templates.LoginView{User: "pilot", Next: "/proxy/chat/rooms", Domain: "vezeuniqverse.com", CanSignUp: true, DemoURL: "/demo", Errors: templates.FieldErrors{"": "Name or password is wrong. Check both and try again."}}}},
+		{templates.PageSignup, "signed-out", templates.Page{Title: "Create an account", Path: "/signup", Data: templates.SignupView{User: "ada", Domain: "vezeuniqverse.com", MinLength: 10, Errors: templates.FieldErrors{"user": "is taken: choose another name"}}}},
+		{templates.PageSetup, "signed-out", templates.Page{Title: "Take the helm", Path: "/setup", Data: templates.SetupView{Token: "t0k3n", Domain: "vezeuniqverse.com", MinLength: 10}}},
+		{templates.PageSetup, "signed-out", templates.Page{Title: "Link used", Path: "/setup", Data: templates.SetupView{Gone: true}}},
+		{templates.PageAccount, "", templates.Page{Title: "Account", Path: "/account", Data: account}},
+		{templates.PageAdminUsers, "", templates.Page{Title: "Users", Path: "/admin/users", Data: users}},
+		{templates.PageAdminUsers, "empty", templates.Page{Title: "Users", Path: "/admin/users", Data: templates.AdminUsersView{Query: "zzz"}}},
+		{templates.PageComponents, "", templates.Page{Title: "Components", Path: "/ui"}},
+		{templates.PageError, "", templates.Page{Title: "Not found", Service: templates.Chat, Prefix: "/proxy/chat", Path: "/rooms/99", Data: templates.ErrorView{Status: 404, Title: "Not found", Detail: "There is no room 99. It may have been archived.", RequestID: "0197a2c4", Back: templates.Link{Label: "All rooms", Href: "/rooms"}}}},
+		{templates.PageError, "fields", templates.Page{Title: "Not accepted", Path: "/signup", Data: templates.ErrorView{Status: 422, Title: "Not accepted", Detail: "Two fields are wrong.", RetryAfter: 90 * time.Second, Fields: []templates.FieldError{{Field: "name", Detail: "is required"}, {Field: "kind", Detail: "must be global, guild, party, dm or support"}}}}},
+		{templates.PageDocs, "", templates.Page{Title: "API of Chat", Service: templates.Chat, Path: "/docs", Data: docs()}},
+	}
+}
+
+func ticker() []templates.TickerLine {
+	return []templates.TickerLine{
+		{At: before(20 * time.Second), Type: "chat.message.created", Text: "@pilot: Warp gate online", Href: "/proxy/chat/rooms/17"},
+		{At: before(70 * time.Second), Type: "mail.received", Text: "Mail from Nova: Docking permit for the Kestrel"},
+		{At: before(3 * time.Minute), Type: "game.leaderboard.updated", Text: "New score 9 100 by nova"},
+		{At: before(11 * time.Minute), Type: "service.down", Text: "game does not answer"},
+		{At: before(14 * time.Minute), Type: "ticket.solved", Text: "Ticket #31 solved"},
+		{At: before(31 * time.Minute), Type: "auth.user.created", Text: "New aboard: orion@vezeuniqverse.com"},
+	}
+}
+
+func docs() templates.DocsView {
+	return templates.DocsView{Name: "UniQVerse Chat", Version: "0.1.0", BaseURL: "http://localhost:8010", SpecURL: "/openapi.json",
+		Description: "Rooms, messages and tickets.\n\nParameters come from a JSON body, a form or the query alike.",
+		Groups: []templates.DocGroup{
+			{Name: "Rooms", Description: "places to talk", Endpoints: []templates.Endpoint{
+				{Method: "GET", Path: "/rooms", Summary: "List the rooms", Scope: "chat.read", Params: []templates.Param{{Name: "limit", In: "query", Type: "integer", Description: "1 to 200, 50 when absent"}}, Responses: []templates.Response{{Status: "200", Description: "the rooms", Example: `[{"id":1,"name":"Hangar","kind":"global"}]`}}, Example: "curl localhost:8010/rooms"},
+				{Method: "POST", Path: "/rooms/{id}/messages", Summary: "Write a line", Description: "Refuses toxic text.", Scope: "chat.write", Params: []templates.Param{{Name: "text", In: "body", Type: "string", Required: true, Description: "the line"}}, Responses: []templates.Response{{Status: "200", Description: "written"}, {Status: "404", Description: "no such room"}, {Status: "422", Description: "missing or toxic text"}}}}},
+			{Name: "Tickets", Endpoints: []templates.Endpoint{{Method: "DELETE", Path: "/tickets/{id}", Summary: "Remove"}, {Method: "PATCH", Path: "/tickets/{id}", Summary: "Change"}}},
+		}}
+}
+
+func emailSamples() []sample {
+	inbox := templates.InboxView{Mailbox: pilot.Email, Unread: 2, Total: 214, Swaks: "swaks --server localhost:2525 --to pilot@vezeuniqverse.com", EventsURL: "/api/events?user=pilot%40vezeuniqverse.com",
+		Filters: []templates.Tab{{Label: "All", Href: "/inbox", Current: true}, {Label: "Unread", Href: "/inbox?filter=unread", Count: 2}, {Label: "Starred", Href: "/inbox?filter=starred"}, {Label: "crew", Href: "/inbox?label=crew"}},
+		Pager:   templates.Pager{Next: "/inbox?before=409", From: 1, To: 7, Total: 214}}
+	rows := []templates.MessageRow{
+		{FromName: "Nova Okafor", From: "nova@vezeuniqverse.com", Subject: "Docking permit for the Kestrel", Snippet: "Berth 14 is yours from 18:00. Please keep the fuel lines clear and", Unread: true, Labels: []string{"crew"}, Auth: templates.Auth{SPF: "pass", DKIM: "pass", DMARC: "pass"}, Size: 4210, Attachments: 1},
+		{FromName: "Orbit Weekly", From: "news@orbit.example", Subject: "Ten quiet places to watch the rings", Snippet: "This week: a lighthouse on the far side, and how to read a flare forecast", Unread: true, Auth: templates.Auth{SPF: "pass", DKIM: "none", DMARC: "fail"}, Size: 88210},
+		{From: "billing@yards.example", Subject: "Invoice 2026-1107", Snippet: "Thank you for your stay at the Lagrange yards.", Starred: true, Labels: []string{"bills", "2026"}, Auth: templates.Auth{SPF: "softfail", DKIM: "pass", DMARC: "pass"}, Size: 120400, Attachments: 2},
+		{FromName: "Chat", From: "chat@vezeuniqverse.com", Subject: "You were mentioned in Hangar", Snippet: "@orion: @pilot the gate is green, come through", Auth: templates.Auth{SPF: "pass", DKIM: "pass", DMARC: "pass"}, Size: 2100},
+		{FromName: "Desk", From: "support@vezeuniqverse.com", Subject: "Ticket #31: the warp gate does not open", Snippet: "Solved. If it happens again, answer this mail.", Auth: templates.Auth{SPF: "pass", DKIM: "fail", DMARC: "temperror"}, Size: 5100},
+		{FromName: "swaks", From: "root@localhost", Subject: "test Sun, 22 Nov 2026", Snippet: "This is a test mailing", Auth: templates.Auth{SPF: "none", DKIM: "none", DMARC: "none"}, Size: 480},
+		{From: "halley@comet.example", Snippet: "", Size: 1240},
+	}
+	for i := range rows {
+		rows[i].ID = int64(442 - i)
+		rows[i].Date = before(time.Duration(i*i*i)*time.Hour + 3*time.Minute)
+	}
+	inbox.Messages = rows
+	msg := templates.MessageView{ID: 442, Mailbox: pilot.Email, Subject: "Docking permit for the Kestrel", FromName: "Nova Okafor", From: "nova@vezeuniqverse.com", To: []string{pilot.Email, "crew@vezeuniqverse.com"}, Cc: []string{"orion@vezeuniqverse.com"},
+		Date: before(3 * time.Minute), Received: before(2 * time.Minute), Size: 4210, Unread: true, Labels: []string{"crew"}, SpamScore: 0.4,
+		Auth: templates.Auth{SPF: "pass", DKIM: "pass", DMARC: "fail"}, AuthDetail: map[string]string{"dkim": "signed by vezeuniqverse.com"},
+		Text:        "Hello Ada,\n\nberth 14 is yours from 18:00. Please keep the fuel lines clear, and sign at https://yards.example/sign?berth=14&ship=kestrel before you land.\n\nQuestions: harbour@yards.example.\n\n> May we land today?\n\nNova\n-- \nHarbour office, Lagrange yards",
+		RawURL:      "/messages/442/raw",
+		Headers:     []templates.Header{{Name: "Received", Value: "from mx.yards.example by mx.vezeuniqverse.com with ESMTPS id 0197; Sun, 22 Nov 2026 11:57:03 +0000"}, {Name: "Authentication-Results", Value: "mx.vezeuniqverse.com; spf=pass; dkim=pass"}, {Name: "Subject", Value: "Docking permit for the Kestrel"}},
+		Attachments: []templates.Attachment{{Name: "permit.pdf", Type: "application/pdf", Size: 81200, URL: "/messages/442/parts/2"}}, OlderURL: "/messages/441", EventsURL: inbox.EventsURL}
+	html := msg
+	html.HTMLURL, html.Starred, html.Unread = "/messages/442/html", true, false
+	empty := templates.InboxView{Mailbox: "ada@vezeuniqverse.com", Swaks: "swaks --server localhost:2525 --to ada@vezeuniqverse.com", Filters: inbox.Filters, EventsURL: inbox.EventsURL}
+	found := empty
+	found.Query, found.Hidden = "permit", map[string]string{"access_token": "demo"}
+	frame := templates.Page{Title: "Inbox", Service: templates.Email, Prefix: "/proxy/email", Path: "/inbox"}
+	at := func(path, title string) templates.Page { p := frame; p.Path, p.Title = path, title; return p }
+	return []sample{
+		{templates.PageInbox, "", frame.With(inbox)},
+		{templates.PageInbox, "empty", frame.With(empty)},
+		{templates.PageInbox, "nothing-found", at("/inbox?q=permit", "Inbox").With(found)},
+		{templates.PageMessage, "", at("/messages/442", msg.Subject).With(msg)},
+		{templates.PageMessage, "html", at("/messages/442", msg.Subject).With(html)},
+		{templates.PageMessage, "bare", at("/messages/9", "(no subject)").With(templates.MessageView{ID: 9, Mailbox: pilot.Email})},
+	}
+}
+
+func chatSamples() []sample {
+	rooms := []templates.RoomRow{
+		{ID: 17, Name: "Hangar", Kind: "global", LastHandle: "@pilot", LastText: "Warp gate online", LastAt: before(20 * time.Second), Online: 12, Current: true},
+		{ID: 18, Name: "Navigation", Kind: "global", LastHandle: "nova", LastText: "Flare forecast: quiet until Tuesday", LastAt: before(48 * time.Minute), Online: 4},
+		{ID: 21, Name: "Kestrel crew", Kind: "guild", LastHandle: "orion", LastText: "who has the keys to the cargo bay?", LastAt: before(5 * time.Hour)},
+		{ID: 30, Name: "Party 4411", Kind: "party"},
+		{ID: 33, Name: "Help desk", Kind: "support", LastHandle: "vega", LastText: "thank you!", LastAt: before(60 * time.Hour)},
+	}
+	kinds := []templates.Option{{Value: "global", Label: "Global: for everybody", Selected: true}, {Value: "guild", Label: "Guild"}, {Value: "party", Label: "Party"}, {Value: "dm", Label: "Direct"}, {Value: "support", Label: "Support"}}
+	list := templates.RoomsView{Kinds: kinds, CanCreate: true, EventsURL: "/events", Groups: []templates.RoomGroup{{Kind: "global", Title: "Global", Rooms: rooms[:2]}, {Kind: "guild", Title: "Guilds", Rooms: rooms[2:3]}, {Kind: "party", Title: "Parties", Rooms: rooms[3:4]}, {Kind: "support", Title: "Support", Rooms: rooms[4:]}}}
+	texts := []struct{ who, text string }{{"nova", "Morning. The flare forecast says quiet until Tuesday."}, {"orion", "Then we take the long way past the rings."}, {"pilot", "Agreed. Fuel is at 82 %, the manifest is at https://yards.example/kestrel"}, {"nova", "Berth 14 is ours from 18:00.\nKeep the fuel lines clear, please."}, {"vega", "Is the cargo bay locked? I left my gloves in there."}, {"orion", "Open. Mind the crates."}, {"pilot", "Warp gate online"}}
+	var lines []templates.Line
+	for i, t := range texts {
+		at := before(time.Duration(len(texts)-i) * 7 * time.Minute)
+		if i < 2 {
+			at = at.Add(-24 * time.Hour)
+		}
+		lines = append(lines, templates.Line{ID: int64(430 + i), Seq: int64(11 + i), UserID: int64(i), Handle: "@" + t.who, Text: t.text, At: at, Own: t.who == "pilot", Edited: i == 3, Deleted: i == 5})
+	}
+	room := templates.RoomView{ID: 17, Name: "Hangar", Kind: "global", Topic: "departures and arrivals", Lines: lines, Seq: 17, Epoch: "e1", OlderURL: "/rooms/17?before=430", Newest: true, CanWrite: true, Handle: "pilot", UserID: 981, Rooms: rooms, Online: []string{"nova", "orion", "pilot", "vega"}}
+	quiet := templates.RoomView{ID: 30, Name: "Party 4411", Kind: "party", NewestURL: "/rooms/30", WhyNot: "Only members of the party write here."}
+	refused := room
+	refused.Draft, refused.Error = "some rude words", "That reads as toxic. Say it another way."
+	tickets := []templates.TicketRow{
+		{ID: 32, Subject: "The warp gate does not open", Status: "open", Requester: "vega", Tags: []string{"gate", "urgent"}, Created: before(12 * time.Minute), LastAt: before(9 * time.Minute)},
+		{ID: 31, Subject: "Invoice names the wrong berth", Status: "assigned", Requester: "halley@comet.example", Assignee: "nova", Created: before(7 * time.Hour), LastAt: before(time.Hour)},
+		{ID: 29, Subject: "How do I change my call sign?", Status: "solved", Requester: "juno", Assignee: "orion", Created: before(80 * time.Hour), LastAt: before(70 * time.Hour)},
+	}
+	filters := []templates.Tab{{Label: "All", Href: "/inbox", Current: true}, {Label: "Open", Href: "/inbox?status=open", Count: 1}, {Label: "Assigned", Href: "/inbox?status=assigned", Count: 1}, {Label: "Solved", Href: "/inbox?status=solved"}}
+	desk := templates.TicketsView{Filters: filters, Tickets: tickets, CanCreate: true, CreatedBy: 981, EventsURL: "/events", Pager: templates.Pager{Next: "/inbox?before=29"}}
+	ticket := templates.TicketView{TicketRow: tickets[1], CanAssign: true, CanComment: true, SelfID: 981, AssigneeID: 12, Agents: []templates.Option{{Value: "12", Label: "nova", Selected: true}, {Value: "981", Label: "pilot"}}, EventsURL: "/events",
+		Comments: []templates.Comment{{Author: "halley", Text: "My invoice says berth 12, but I was in 14. See https://yards.example/i/1107.", At: before(7 * time.Hour)}, {Author: "pilot", Text: "assigned to nova", At: before(6 * time.Hour), Event: true}, {Author: "nova", Text: "The yard's list was a day old. Mending it.", At: before(2 * time.Hour), Internal: true}, {Author: "nova", Text: "Corrected, a new invoice is on its way.", At: before(time.Hour)}}}
+	plain := templates.TicketView{TicketRow: templates.TicketRow{ID: 40, Subject: "Bare", Status: "open", Created: noon}, CanAssign: true}
+	chat := templates.Page{Title: "Rooms", Service: templates.Chat, Prefix: "/proxy/chat", Path: "/rooms"}
+	at := func(service, path, title string) templates.Page {
+		p := chat
+		p.Service, p.Path, p.Title = service, path, title
+		return p
+	}
+	return []sample{
+		{templates.PageChatHome, "", at(templates.Chat, "/", "Chat").With(templates.ChatHomeView{Counts: []templates.Count{{Label: "Rooms", Value: 5, Href: "/rooms"}, {Label: "Online", Value: 16}, {Label: "Open tickets", Value: 1, Href: "/inbox"}}, Rooms: rooms[:3], Tickets: tickets[:2]})},
+		{templates.PageChatHome, "empty", at(templates.Chat, "/", "Chat").With(templates.ChatHomeView{})},
+		{templates.PageRooms, "", chat.With(list)},
+		{templates.PageRooms, "empty", chat.With(templates.RoomsView{Kinds: kinds, CanCreate: true, Name: "Hangar", Errors: templates.FieldErrors{"name": "is taken: choose another"}})},
+		{templates.PageRoom, "", at(templates.Chat, "/rooms/17", "Hangar").With(room)},
+		{templates.PageRoom, "refused", at(templates.Chat, "/rooms/17", "Hangar").With(refused)},
+		{templates.PageRoom, "quiet", at(templates.Chat, "/rooms/30", "Party 4411").With(quiet)},
+		{templates.PageTickets, "", at(templates.Desk, "/inbox", "Tickets").With(desk)},
+		{templates.PageTickets, "empty", at(templates.Desk, "/inbox", "Tickets").With(templates.TicketsView{Filters: filters, CanCreate: true})},
+		{templates.PageTicket, "", at(templates.Desk, "/tickets/31", tickets[1].Subject).With(ticket)},
+		{templates.PageTicket, "bare", at(templates.Desk, "/tickets/40", "Bare").With(plain)},
+	}
+}
+
+func gameSamples() []sample {
+	var rows []templates.BoardRow
+	for i, n := range []string{"nova", "orion", "vega", "halley", "pilot", "juno", "kepler", "lyra", "cassini", "tycho"} {
+		rows = append(rows, templates.BoardRow{Rank: i + 1, UserID: fmt.Sprint(100 + i), Name: n, Score: float64(9100 - i*i*83 - i*140), At: before(time.Duration(i*i) * time.Hour), You: n == "pilot"})
+	}
+	board := templates.LeaderboardView{Season: "s1", Mode: "ranked", Rows: rows, Players: 4210, EventsURL: "/ws/events",
+		You:     &templates.BoardRow{Rank: 318, UserID: "981", Name: "pilot", Score: 1200.5, You: true},
+		Seasons: []templates.Tab{{Label: "s1", Href: "/leaderboards?season=s1", Current: true}, {Label: "s0", Href: "/leaderboards?season=s0"}}, Modes: []templates.Tab{{Label: "ranked", Href: "/leaderboards?season=s1&mode=ranked", Current: true}, {Label: "casual", Href: "/leaderboards?season=s1&mode=casual"}},
+		Pager: templates.Pager{Next: "/leaderboards?season=s1&mode=ranked&offset=10", From: 1, To: 10, Total: 4210}}
+	home := templates.GameHomeView{Season: "s1", Mode: "ranked", Top: rows[:5], EventsURL: "/ws/events", Recent: ticker()[2:3],
+		Counts: []templates.Count{{Label: "Waiting for a match", Value: 3}, {Label: "Matches today", Value: 214, Trend: []float64{10, 14, 9, 22, 31, 28}}, {Label: "Players ranked", Value: 4210, Href: "/leaderboards"}, {Label: "Telemetry events", Value: 908112}},
+		Queues: []templates.QueueRow{{Mode: "ranked", Region: "eu", Waiting: 2, Oldest: 14 * time.Second}, {Mode: "casual", Region: "us", Waiting: 1, Oldest: 3 * time.Minute}}}
+	frame := templates.Page{Title: "Game control", Service: templates.Game, Prefix: "/proxy/game", Path: "/"}
+	boards := frame
+	boards.Title, boards.Path = "Leaderboards", "/leaderboards"
+	return []sample{
+		{templates.PageGameHome, "", frame.With(home)},
+		{templates.PageGameHome, "empty", frame.With(templates.GameHomeView{})},
+		{templates.PageLeaderboard, "", boards.With(board)},
+		{templates.PageLeaderboard, "empty", boards.With(templates.LeaderboardView{Submit: "curl -d 'user_id=1&score=9100&season=s1&mode=ranked' localhost:8002/leaderboards/submit"})},
+	}
+}
