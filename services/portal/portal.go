@@ -19,6 +19,14 @@ type Registry interface {
 	BaseURL(name string) string
 }
 
+// Store keeps the portal's answers to requests with an Idempotency-Key.
+type Store interface{ web.Transactor[Tx] }
+
+// Tx is a transaction of Store.
+type Tx interface {
+	Emit(stream string, ev event.Event)
+}
+
 // Mailboxes is what the portal asks of mail on behalf of a caller.
 type Mailboxes interface {
 	// Provision makes the user's mailbox unless it is there and returns its newest messages,
@@ -29,6 +37,7 @@ type Mailboxes interface {
 // Options make a Service. All but Directory are required.
 type Options struct {
 	Domain    string
+	Store     Store
 	Registry  Registry
 	Hub       hub.Hub
 	Mail      Mailboxes
