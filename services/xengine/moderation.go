@@ -130,7 +130,7 @@ func invisible(r rune) bool {
 func plain(r rune) rune {
 	const (
 		from = "аеорсухіјѕкмтнԁԛԝһυοαερικτνƅıɩ01345789"
-		to   = "aeopcyxijskmthdqwhyoaepiktvbiioieasztg"
+		to   = "aeopcyxijskmthdqwhyoaepiktvbiioieastbg"
 	)
 	i := 0
 	for _, f := range from {
