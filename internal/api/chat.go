@@ -1,0 +1,114 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strconv"
+)
+
+// ChatRoom is one room as a list shows it.
+type ChatRoom struct {
+	ID   int64  `json:"id"`
+	Name string `json:"name"`
+	Kind string `json:"kind"` // global, guild, party, dm or support
+}
+
+// ChatRoomInfo is one room with its place in time: Seq and Epoch are where a reader begins who
+// loads the messages first and listens then.
+type ChatRoomInfo struct {
+	ChatRoom
+	CreatedBy int64  `json:"created_by"` // user_id; 0 for a service
+	CreatedAt Time   `json:"created_at"`
+	Seq       int64  `json:"seq"` // of the newest event, 0 for none
+	Epoch     string `json:"epoch"`
+}
+
+// ChatMessage is one line of a room.
+type ChatMessage struct {
+	ID        int64           `json:"id"`
+	RoomID    int64           `json:"room_id"`
+	UserID    int64           `json:"user_id"` // 0 for a service
+	Handle    string          `json:"handle"`  // "@pilot"
+	Text      string          `json:"text"`    // plain text as it was sent, never HTML
+	CreatedAt Time            `json:"created_at"`
+	Seq       int64           `json:"seq"`   // place in the room's order, from 1
+	Flags     json.RawMessage `json:"flags"` // an object; {} when nothing is marked
+}
+
+// ChatSent is the answer to a line that was stored.
+type ChatSent struct {
+	ID  int64 `json:"id"`
+	Seq int64 `json:"seq"`
+}
+
+// ChatNewRoom asks for a room; Kind "" is global.
+type ChatNewRoom struct {
+	Name string `json:"name"`
+	Kind string `json:"kind,omitempty"`
+}
+
+// ChatNewMessage is a line to send. Who sends it is the caller where UserID and Handle are
+// left out; naming others takes the scope chat.moderate.
+type ChatNewMessage struct {
+	UserID int64  `json:"user_id,omitempty"`
+	Handle string `json:"handle,omitempty"`
+	Text   string `json:"text"`
+}
+
+// Chat is a client of the chat service.
+type Chat struct{ call caller }
+
+// NewChat returns a client over registry.Client("chat"); authorize puts a token on each
+// request, nil sends none. Its methods return the errors that NewEmail describes.
+func NewChat(client *http.Client, authorize func(*http.Request) error) *Chat {
+	return &Chat{call: caller{service: "chat", client: client, authorize: authorize}}
+}
+
+// CreateRoom opens a room; errs.Conflict when the name is taken. With a key a repeat answers as
+// the first call did.
+func (c *Chat) CreateRoom(ctx context.Context, room ChatNewRoom, key string) (ChatRoom, error) {
+	var out ChatRoom
+	err := c.call.post(ctx, "/rooms", room, key, &out)
+	return out, err
+}
+
+// Room returns one room; errs.NotFound when there is none.
+func (c *Chat) Room(ctx context.Context, id int64) (ChatRoomInfo, error) {
+	var out ChatRoomInfo
+	err := c.call.get(ctx, "/rooms/"+strconv.FormatInt(id, 10), &out)
+	return out, err
+}
+
+// Rooms returns up to 200 rooms in the order of their ids, those after the given id, of one kind or
+// of all ("").
+func (c *Chat) Rooms(ctx context.Context, after int64, kind string) ([]ChatRoom, error) {
+	q := url.Values{"limit": {"200"}, "after": {strconv.FormatInt(after, 10)}}
+	if kind != "" {
+		q.Set("kind", kind)
+	}
+	out := []ChatRoom{}
+	err := c.call.get(ctx, "/rooms?"+q.Encode(), &out)
+	return out, err
+}
+
+// Send stores a line; errs.Invalid when it is refused. With a key it is stored once however
+// often it is sent.
+func (c *Chat) Send(ctx context.Context, room int64, m ChatNewMessage, key string) (ChatSent, error) {
+	var out ChatSent
+	err := c.call.post(ctx, "/rooms/"+strconv.FormatInt(room, 10)+"/messages", m, key, &out)
+	return out, err
+}
+
+// Messages returns up to 200 lines of a room, newest first: those before the line with the
+// given id, or the newest when it is 0.
+func (c *Chat) Messages(ctx context.Context, room, before int64) ([]ChatMessage, error) {
+	path := "/rooms/" + strconv.FormatInt(room, 10) + "/messages?limit=200"
+	if before > 0 {
+		path += "&before=" + strconv.FormatInt(before, 10)
+	}
+	out := []ChatMessage{}
+	err := c.call.get(ctx, path, &out)
+	return out, err
+}
