@@ -1,0 +1,254 @@
+package auth
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"uniqverse/internal/errs"
+)
+
+// The throttles of guessing. What succeeds is not counted. One address may try many accounts a
+// little, one account may be tried from many addresses a little; both refill slowly.
+const (
+	accountBurst, accountEvery = 10, 30 * time.Second
+	addressBurst, addressEvery = 40, 3 * time.Second
+	signupBurst, signupEvery   = 30, 30 * time.Second
+)
+
+// Peer is who is at the other end of a sign-in.
+type Peer struct {
+	Address string // host without port
+	Device  string // for the list of sessions: "Firefox on Linux"
+}
+
+// PeerOf describes the browser behind a request.
+func PeerOf(r *http.Request) Peer {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		// A call inside this process: only our own proxy makes those, so its word is good.
+		host, _, _ = strings.Cut(r.Header.Get("X-Forwarded-For"), ",")
+	}
+	return Peer{Address: strings.TrimSpace(host), Device: device(r.UserAgent())}
+}
+
+// device names a browser for people from its User-Agent.
+func device(ua string) string {
+	pick := func(pairs ...string) string {
+		for i := 0; i < len(pairs); i += 2 {
+			if strings.Contains(ua, pairs[i]) {
+				return pairs[i+1]
+			}
+		}
+		return ""
+	}
+	browser := pick("Edg/", "Edge", "OPR/", "Opera", "Firefox/", "Firefox", "Chromium/", "Chromium", "Chrome/", "Chrome", "Safari/", "Safari", "curl/", "curl")
+	system := pick("Android", "Android", "iPhone", "iPhone", "iPad", "iPad", "Windows", "Windows", "Mac OS X", "macOS", "CrOS", "ChromeOS", "Linux", "Linux")
+	switch {
+	case browser != "" && system != "":
+		return browser + " on " + system
+	case browser != "":
+		return browser
+	case system != "":
+		return "A browser on " + system
+	}
+	return "Unknown device"
+}
+
+// SignIn checks a name (local part, address or handle) and a password. Wrong ones are
+// errs.Unauthenticated and do not say which of the two was wrong; too many of them are errs.Limited.
+func (a *Auth) SignIn(ctx context.Context, name, password string, peer Peer) (User, error) {
+	local := a.LocalPart(name)
+	account := local
+	if account == "" {
+		account = "?" // no such account can be; all of them count together
+	}
+	release, err := a.throttled(account, peer)
+	if err != nil {
+		return User{}, err
+	}
+	u, phc, err := a.passwordOf(ctx, local)
+	if err != nil {
+		return User{}, err
+	}
+	ok, stale, err := a.hasher.matches(ctx, phc, password)
+	if err != nil {
+		return User{}, err
+	}
+	if !ok {
+		a.log.Info("sign-in refused", "user", local, "peer", peer.Address)
+		return User{}, errs.New(errs.Unauthenticated, "the user name or the password is wrong")
+	}
+	release()
+	if u.Disabled {
+		return User{}, errs.New(errs.Denied, "this account is disabled; ask an administrator to enable it")
+	}
+	if stale {
+		a.renewHash(ctx, u, phc, password)
+	}
+	return u, nil
+}
+
+// throttled counts an attempt; release takes it back.
+func (a *Auth) throttled(account string, peer Peer) (release func(), err error) {
+	now := a.now()
+	if wait, ok := a.byAddress.take(peer.Address, now); !ok {
+		return nil, errs.Limit(wait, "too many attempts from your address; wait %d s", seconds(wait))
+	}
+	if wait, ok := a.byAccount.take(account, now); !ok {
+		a.byAddress.giveBack(peer.Address, now)
+		return nil, errs.Limit(wait, "too many attempts for this account; wait %d s", seconds(wait))
+	}
+	return func() {
+		a.byAddress.giveBack(peer.Address, now)
+		a.byAccount.giveBack(account, now)
+	}, nil
+}
+
+func seconds(d time.Duration) int { return int(d.Seconds()) + 1 }
+
+// passwordOf returns the user and their hash; nobody and "" when there is no such user.
+func (a *Auth) passwordOf(ctx context.Context, local string) (User, string, error) {
+	if local == "" {
+		return User{}, "", nil
+	}
+	u, err := a.store.UserByName(ctx, local) // past the cache: a sign-in must see a change made by another process
+	if errs.Is(err, errs.NotFound) {
+		return User{}, "", nil
+	}
+	if err != nil {
+		return User{}, "", err
+	}
+	phc, err := a.store.Password(ctx, u.ID)
+	return a.dress(u), phc, err
+}
+
+// renewHash stores a hash with today's parameters. The sign-in holds without it, so a failure is logged.
+func (a *Auth) renewHash(ctx context.Context, u User, old, password string) {
+	phc, err := a.hasher.hash(ctx, password)
+	if err == nil {
+		_, err = a.change(ctx, u.ID, func(tx Tx) (User, error) { return tx.UpdateUser(u.ID, UserChange{Password: &phc, PasswordWas: &old}) })
+	}
+	if err != nil {
+		a.log.Warn("password hash not renewed", "user", u.Name, "err", err.Error())
+	}
+}
+
+// Account is what a new account is made from.
+type Account struct {
+	User     string // local part
+	Display  string // name for people, may be ""
+	Password string
+}
+
+// check validates a new account and returns it cleaned.
+func (acc Account) check() (Account, error) {
+	acc.User = strings.ToLower(strings.TrimSpace(acc.User))
+	bad := &errs.Error{Kind: errs.Invalid}
+	note := func(err error) {
+		if e, ok := err.(*errs.Error); ok {
+			bad.Fields = append(bad.Fields, e.Fields...)
+		}
+	}
+	if !ValidName(acc.User) {
+		note(errs.BadField("user", "must be 1 to 64 of a-z, 0-9, dot, hyphen and underscore, with a letter or digit at both ends"))
+	}
+	var err error
+	if acc.Display, err = cleanDisplay(acc.Display); err != nil {
+		note(err)
+	}
+	if err := CheckPassword("password", acc.Password, acc.User); err != nil {
+		note(err)
+	}
+	if len(bad.Fields) > 0 {
+		bad.Detail = bad.Fields[0].Field + " " + bad.Fields[0].Detail
+		return acc, bad
+	}
+	return acc, nil
+}
+
+// taken is the answer to a name that somebody has, or that nobody can have.
+func taken(name string) error {
+	return errs.BadField("user", "%s is taken; choose another", name)
+}
+
+// SignUpOpen reports whether people can make accounts themselves: only where the portal is the issuer of
+// tokens. Where another program issues them, a name could be taken here before its owner's first call.
+func (a *Auth) SignUpOpen() bool { return a.external == "" }
+
+// PrepareSignUp does the slow part of a sign-up: it checks the account and hashes its password. Wrong
+// fields are errs.Invalid, too many accounts from an address errs.Limited.
+func (a *Auth) PrepareSignUp(ctx context.Context, acc Account, peer Peer) (NewUser, error) {
+	if !a.SignUpOpen() {
+		return NewUser{}, errs.New(errs.Denied, "accounts of this installation come from %s; sign in there", a.external)
+	}
+	acc, err := acc.check()
+	if err != nil {
+		return NewUser{}, err
+	}
+	if Reserved(acc.User) {
+		return NewUser{}, taken(acc.User)
+	}
+	if wait, ok := a.signups.take(peer.Address, a.now()); !ok {
+		return NewUser{}, errs.Limit(wait, "too many new accounts from your address; wait %d s", seconds(wait))
+	}
+	phc, err := a.hasher.hash(ctx, acc.Password)
+	return NewUser{Name: acc.User, Display: acc.Display, Roles: []string{RoleUser}, Password: phc}, err
+}
+
+// SignUp makes the prepared user inside the caller's transaction, with their first session; the user's name must
+// be free (errs.Invalid).
+func (a *Auth) SignUp(ctx context.Context, tx Tx, n NewUser, peer Peer) (User, SessionToken, error) {
+	u, added, err := a.add(ctx, tx, n)
+	if err != nil {
+		return User{}, "", err
+	}
+	if !added {
+		return User{}, "", taken(n.Name)
+	}
+	token, err := a.openSession(tx, u, peer)
+	return u, token, err
+}
+
+// ChangePassword sets a new password after checking the current one, and ends every other session and all tokens of
+// our own issue. keep is the session that stays.
+func (a *Auth) ChangePassword(ctx context.Context, id, keep int64, current, next string, peer Peer) error {
+	u, err := a.store.UserByID(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := CheckPassword("password", next, u.Name); err != nil {
+		return err
+	}
+	release, err := a.throttled(u.Name, peer)
+	if err != nil {
+		return err
+	}
+	phc, err := a.store.Password(ctx, id)
+	if err != nil {
+		return err
+	}
+	ok, _, err := a.hasher.matches(ctx, phc, current)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return errs.BadField("current", "is not your password")
+	}
+	release()
+	fresh, err := a.hasher.hash(ctx, next)
+	if err != nil {
+		return err
+	}
+	_, err = a.change(ctx, id, func(tx Tx) (User, error) {
+		u, err := tx.UpdateUser(id, UserChange{Password: &fresh, PasswordWas: &phc, EndTokens: true})
+		if err != nil {
+			return u, err
+		}
+		return u, tx.DeleteSessions(id, keep, time.Time{})
+	})
+	a.sessions.clear()
+	return err
+}
