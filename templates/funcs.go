@@ -343,16 +343,19 @@ func spamTone(score float64) string {
 
 // authWhy explains one result of a sender check to somebody who never heard of it.
 func authWhy(check, result string) string {
-	subject := map[string]string{
-		"spf":   "the server that delivered this mail is one that the sender's domain names",
-		"dkim":  "a signature of the sender's domain fits the mail, so nobody changed it on the way",
-		"dmarc": "the address in From belongs to the domain that was checked",
+	words := map[string][2]string{
+		"spf": {"The server that delivered this mail is one that the sender's domain names.",
+			"The server that delivered this mail is not one that the sender's domain names."},
+		"dkim": {"The signature of the sender's domain fits: nobody changed the mail on its way.",
+			"The signature does not fit: the mail was changed on its way, or somebody else signed it."},
+		"dmarc": {"The address in From belongs to the domain that was checked.",
+			"The address in From may be forged. Be careful with links and requests in this mail."},
 	}[check]
 	switch strings.ToLower(result) {
 	case "pass":
-		return "Checked: " + subject + "."
+		return words[0]
 	case "fail", "softfail", "policy":
-		return "Not so: that " + subject + ". Be careful with links and requests in it."
+		return words[1]
 	case "temperror":
 		return "Could not be checked just now, because the sender's DNS did not answer."
 	case "permerror":

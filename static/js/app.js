@@ -145,7 +145,7 @@
   });
   addEventListener("pageshow", () => {
     for (const f of $$("form[data-sent]")) delete f.dataset.sent;
-    for (const b of $$(".is-busy")) b.classList.remove("is-busy");
+    for (const b of $$("form .is-busy")) b.classList.remove("is-busy");
   });
 
   // --- keyboard: "/" search, "g" and a letter to go somewhere, "?" help ---
