@@ -46,7 +46,7 @@ func (c *Call) admit(e *Endpoint) error {
 	if e.noAuth {
 		return nil
 	}
-	caller, err := c.handler.opts.Auth.Authenticate(c.Request, e.Access.Token)
+	caller, err := c.handler.opts.Auth.Authenticate(c.Request, e.Access.Token && !c.ofOwnPage(e))
 	if err != nil && !e.Access.Open {
 		return c.handler.limiter.refuse(c.Request, err)
 	}
@@ -66,6 +66,14 @@ func (c *Call) admit(e *Endpoint) error {
 		}
 	}
 	return c.handler.limiter.take(c.Request, caller)
+}
+
+// ofOwnPage reports whether the request opens a page of ours or comes from one: a page, a browser's form that is
+// answered with a redirect, and what a browser itself marks as sent by a page of the same origin (htmx, event
+// streams). With demo identity on these are the demo user's without a token even where the API wants one, or the page would
+// open and nothing on it would work.
+func (c *Call) ofOwnPage(e *Endpoint) bool {
+	return e.kind == kindView || c.isPage && e.redirect != nil || c.Request.Header.Get("Sec-Fetch-Site") == "same-origin"
 }
 
 // Update runs fn in one transaction of db on behalf of the call, with its Idempotency-Key;

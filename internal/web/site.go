@@ -115,6 +115,9 @@ func (s *Site) ours(r *http.Request, u *url.URL) bool {
 // OriginAllowed reports whether a browser page of this origin may call us: our own pages may, others
 // not. Calls without the headers that browsers send are not a page's and are allowed.
 func (s *Site) OriginAllowed(r *http.Request) bool {
+	if r.Header.Get("Sec-Fetch-Site") == "cross-site" {
+		return false // whatever its Origin says: either header alone makes a call foreign
+	}
 	if o := r.Header.Get("Origin"); o != "" {
 		u, err := url.Parse(o)
 		return err == nil && u.Host != "" && s.ours(r, u)
@@ -131,7 +134,9 @@ func (s *Site) OriginAllowed(r *http.Request) bool {
 // checkOrigin is the CSRF protection: state is changed for a session cookie only from our own
 // pages, and the demo identity answers to no foreign page at all, because it needs no secret.
 func (c *Call) checkOrigin() error {
-	guarded := c.Caller.Demo || (c.Caller.Via == SessionCookie || c.endpoint.guarded) && !slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, c.Request.Method)
+	safe := slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, c.Request.Method) &&
+		c.Request.Header.Get("Upgrade") == "" // a WebSocket is opened by GET, carries cookies and is held back by no same-origin rule
+	guarded := c.Caller.Demo || (c.Caller.Via == SessionCookie || c.endpoint.guarded) && !safe
 	if !guarded || c.handler.opts.Site.OriginAllowed(c.Request) {
 		return nil
 	}
