@@ -1,9 +1,69 @@
 package store
 
-// IsFull reports whether the disk (or the database's own bound) is full.
-func IsFull(err error) bool { return false }
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"uniqverse/internal/errs"
+)
+
+// errFull marks what a full disk caused.
+var errFull = errors.New("disk full")
+
+// IsFull reports whether the disk, or the database's own bound, was full: nothing helps but
+// space, whereas other errs.Unavailable errors may pass by themselves.
+func IsFull(err error) bool { return errors.Is(err, errFull) }
 
 // dbError turns an error of the driver into one of a kind of errs; nil, sql.ErrNoRows,
 // context errors and errors that have a kind already pass unchanged. Everything in this
 // package that returns an error of database/sql passes it through here.
-func dbError(err error) error { return err }
+func dbError(err error) error {
+	if err == nil || errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	var kind *errs.Error
+	if errors.As(err, &kind) {
+		return err
+	}
+	switch sqliteDialect().classify(err) {
+	case classUnique:
+		return errs.Wrap(errs.Conflict, err, "this exists already")
+	case classConstraint:
+		return errs.Wrap(errs.Invalid, err, "a value is outside what can be stored")
+	case classTooBig:
+		return errs.Wrap(errs.TooLarge, err, "this is larger than what can be stored")
+	case classFull:
+		return errs.Wrap(errs.Unavailable, errors.Join(errFull, err), "the disk is full; nothing was changed, try again when there is space")
+	case classBusy:
+		if ctxErr := ended(err); ctxErr != nil {
+			return ctxErr
+		}
+		return errs.Wrap(errs.Unavailable, err, "the database is busy; nothing was changed, try again")
+	case classIO, classCorrupt:
+		return errs.Wrap(errs.Unavailable, err, "the database cannot be read or written; the log says why")
+	}
+	if errors.Is(err, sql.ErrConnDone) || err.Error() == "sql: database is closed" {
+		return errClosed(err)
+	}
+	return err
+}
+
+// ended returns the context's error in err's chain, or nil.
+func ended(err error) error {
+	for _, e := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, e) {
+			return e
+		}
+	}
+	return nil
+}
+
+func errClosed(cause error) error {
+	return &errs.Error{Kind: errs.Unavailable, Detail: "the store is shutting down; nothing was changed, try again in a moment", Err: cause}
+}
+
+// gaveUp is the answer to a caller who left before it was their turn.
+func gaveUp(cause error) error {
+	return errs.Wrap(errs.Unavailable, cause, "the request ended before it was its turn to write; nothing was changed")
+}

@@ -1,5 +1,8 @@
 -- What the store itself keeps. Table groups of the services come in files of their own.
 
+-- "UNIQ" in the file's header: how the program knows its own files.
+PRAGMA application_id = 1431193937;
+
 CREATE TABLE meta (
 	key   TEXT PRIMARY KEY,
 	value TEXT NOT NULL

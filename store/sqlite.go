@@ -1,0 +1,243 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"modernc.org/sqlite"
+	sqlite3 "modernc.org/sqlite/lib"
+
+	"uniqverse/internal/errs"
+)
+
+// FileName is the name of the database in the data folder.
+const FileName = "uniqverse.db"
+
+// sqliteDialect is SQLite in one file.
+func sqliteDialect() dialect {
+	return dialect{
+		name:      "sqlite",
+		open:      openSQLite,
+		inspect:   inspectSQLite,
+		begin:     "BEGIN IMMEDIATE",
+		claim:     "",
+		fullText:  func(table, param string) string { return table + " MATCH " + param },
+		quoteText: quoteFTS5,
+		classify:  classifySQLite,
+		copyTo:    copySQLite,
+		tidy:      tidySQLite,
+	}
+}
+
+// sqliteDSN is the address of a database file. Settings stand here and not in statements,
+// because a PRAGMA that is executed reaches one pooled connection only.
+func sqliteDSN(path string, readOnly bool) string {
+	p := filepath.ToSlash(path)
+	if !strings.HasPrefix(p, "/") {
+		p = "/" + p // a Windows drive: file:///C:/…
+	}
+	q := url.Values{}
+	for _, pragma := range []string{"busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)", "mmap_size(" + mmapSize() + ")", "trusted_schema(0)"} {
+		q.Add("_pragma", pragma)
+	}
+	q.Set("_dqs", "0")                          // "text" is a column, never a string
+	q.Set("_time_integer_format", "unix_milli") // a time.Time that slips in is stored like all others
+	if readOnly {
+		q.Set("mode", "ro")
+		q.Set("_query_only", "1")
+	} else {
+		q.Add("_pragma", "wal_autocheckpoint(4000)")
+		q.Add("_pragma", "journal_size_limit(67108864)")
+		q.Set("_journal_mode", "WAL") // after the list, which is sorted by name: see the driver's documentation
+		q.Set("_txlock", "immediate")
+	}
+	return "file://" + (&url.URL{Path: p}).EscapedPath() + "?" + q.Encode()
+}
+
+// mmapSize maps up to 256 MiB of the file for readers; less where addresses are scarce.
+func mmapSize() string {
+	if ^uint(0)>>32 == 0 {
+		return "33554432"
+	}
+	return "268435456"
+}
+
+func openSQLite(ctx context.Context, opts Options) (*engine, error) {
+	dir, err := filepath.Abs(opts.Dir)
+	if err != nil {
+		return nil, errs.Wrap(errs.Unavailable, err, "the data folder %s cannot be found; name another with VEZE_DATA_DIR or --data", opts.Dir)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, errs.Wrap(errs.Unavailable, err, "the data folder %s cannot be made; name one that can be written with VEZE_DATA_DIR or --data", dir)
+	}
+	e := &engine{file: filepath.Join(dir, FileName)}
+	if e.fresh, err = makeFile(e.file); err != nil {
+		return nil, errs.Wrap(errs.Unavailable, err, "the database file %s cannot be written; give this user the right to write it and its folder, or name another folder with VEZE_DATA_DIR or --data", e.file)
+	}
+	if foreign, err := foreignFile(e.file); err != nil {
+		return nil, startError(e.file, err)
+	} else if foreign {
+		return nil, errForeign(e.file)
+	}
+	if e.write, err = sql.Open("sqlite", sqliteDSN(e.file, false)); err != nil {
+		return nil, startError(e.file, err)
+	}
+	e.write.SetMaxOpenConns(1)
+	if e.conn, err = e.write.Conn(ctx); err != nil {
+		e.close()
+		return nil, startError(e.file, err)
+	}
+	if e.read, err = sql.Open("sqlite", sqliteDSN(e.file, true)); err != nil {
+		e.close()
+		return nil, startError(e.file, err)
+	}
+	readers := min(max(2*runtime.NumCPU(), 4), 16)
+	e.read.SetMaxOpenConns(readers)
+	e.read.SetMaxIdleConns(readers)
+	return e, nil
+}
+
+// makeFile makes an empty file that only its owner reads, which SQLite then fills: the files
+// that SQLite makes beside it take over its mode. fresh is true when there was none.
+func makeFile(path string) (fresh bool, err error) {
+	st, err := os.Stat(path)
+	if err == nil && st.IsDir() {
+		return false, errors.New("it is a folder")
+	}
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return false, err
+	}
+	now, err := f.Stat()
+	if err == nil && now.Mode().Perm()&0o077 != 0 {
+		err = f.Chmod(0o600)
+	}
+	return st == nil, errors.Join(err, f.Close())
+}
+
+// applicationID marks our files in the header of SQLite; the first migration writes it.
+const applicationID = 0x554E4951 // "UNIQ"
+
+// foreignFile reports whether the file is another program's database, without SQLite: opening
+// it would turn its journal into ours. A file in WAL mode is left to migrate, which finds
+// out without a change, because its newest header may be in the log.
+func foreignFile(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	head := make([]byte, 100)
+	if _, err := io.ReadFull(f, head); err != nil {
+		return false, nil // new, or damaged: SQLite says which
+	}
+	inWAL := head[18] == 2 && head[19] == 2
+	return string(head[:16]) == "SQLite format 3\x00" && !inWAL && binary.BigEndian.Uint32(head[68:]) != applicationID, nil
+}
+
+func errForeign(file string) error {
+	return errs.New(errs.Unavailable, "the database file %s belongs to another program; nothing was changed. Move it away, or name another folder with VEZE_DATA_DIR or --data", file)
+}
+
+// startError words an error of opening or migrating for the person who starts the program.
+func startError(file string, err error) error {
+	switch classifySQLite(err) {
+	case classCorrupt:
+		return errs.Wrap(errs.Unavailable, err, "the database file %s is damaged or not a database; nothing was changed. Put a good copy in its place (copies from before a migration lie beside it), or move it away to start empty", file)
+	case classFull:
+		return errs.Wrap(errs.Unavailable, err, "the disk with the database file %s is full; free some space and start again", file)
+	case classBusy:
+		return errs.Wrap(errs.Unavailable, err, "the database file %s is locked by another program; stop that program and start again", file)
+	case classIO:
+		return errs.Wrap(errs.Unavailable, err, "the database file %s cannot be read and written; check the disk, and that this user may write the file and its folder", file)
+	}
+	return errs.Wrap(errs.Internal, err, "the database file %s cannot be opened", file)
+}
+
+func classifySQLite(err error) class {
+	var e *sqlite.Error
+	if !errors.As(err, &e) {
+		return classOther
+	}
+	switch e.Code() {
+	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID:
+		return classUnique
+	}
+	switch e.Code() & 0xff {
+	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH:
+		return classConstraint
+	case sqlite3.SQLITE_TOOBIG:
+		return classTooBig
+	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_PROTOCOL:
+		return classBusy
+	case sqlite3.SQLITE_FULL:
+		return classFull
+	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_NOLFS:
+		return classIO
+	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
+		return classCorrupt
+	}
+	return classOther
+}
+
+func inspectSQLite(ctx context.Context, c *sql.Conn) (ours, others bool, err error) {
+	err = c.QueryRowContext(ctx, `SELECT count(*) > 0, coalesce(sum(name = 'schema_migrations'), 0) > 0 FROM sqlite_schema WHERE type = 'table'`).Scan(&others, &ours)
+	return ours, others, err
+}
+
+// copySQLite takes the copy beside the target and renames it, so that a copy is whole or absent.
+func copySQLite(ctx context.Context, c *sql.Conn, path string) error {
+	part := path + ".part"
+	if err := os.Remove(part); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	f, err := os.OpenFile(part, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600) // VACUUM INTO fills an empty file and leaves its mode
+	if err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if _, err := c.ExecContext(ctx, "VACUUM INTO $1", part); err != nil {
+		return errors.Join(err, os.Remove(part))
+	}
+	return os.Rename(part, path)
+}
+
+// tidySQLite moves the write-ahead log into the database file and empties it. A reader that
+// still needs the log is not waited for: a write may come at any moment.
+func tidySQLite(ctx context.Context, c *sql.Conn) error {
+	var busy, inLog, moved int
+	if err := c.QueryRowContext(ctx, "PRAGMA wal_checkpoint(PASSIVE)").Scan(&busy, &inLog, &moved); err != nil {
+		return err
+	}
+	if busy != 0 || inLog != moved || inLog <= 0 {
+		return nil
+	}
+	if _, err := c.ExecContext(ctx, "PRAGMA busy_timeout = 0"); err != nil {
+		return err
+	}
+	err := c.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &inLog, &moved)
+	_, back := c.ExecContext(ctx, "PRAGMA busy_timeout = 5000")
+	if classifySQLite(err) == classBusy {
+		err = nil
+	}
+	return errors.Join(err, back)
+}
+
+// quoteFTS5 makes each word a quoted term: a person's text is never query syntax.
+func quoteFTS5(words string) string {
+	fields := strings.Fields(words)
+	for i, f := range fields {
+		fields[i] = `"` + strings.ReplaceAll(f, `"`, `""`) + `"`
+	}
+	return strings.Join(fields, " ")
+}
