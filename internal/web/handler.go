@@ -248,7 +248,7 @@ func (h *Handler) begin(c *Call, r *http.Request) (context.Context, func(int)) {
 
 func (h *Handler) recovered(c *Call, rw *recorder, p any) {
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
-		panic(p) // the reverse proxy's way to say that the client went away
+		panic(http.ErrAbortHandler) // the reverse proxy's way to say that the client went away
 	}
 	h.panics.Inc()
 	c.Log.Error("handler panicked", "path", c.Request.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
