@@ -20,6 +20,7 @@ type Entry struct {
 	Category    string  `json:"category,omitempty"`
 	Description string  `json:"description,omitempty"`
 	Href        string  `json:"href,omitempty"` // a service that is only linked to: an absolute address; no health is asked
+	URL         string  `json:"url,omitempty"`  // the same under another name
 	Links       []Route `json:"links,omitempty"`
 }
 
@@ -59,6 +60,9 @@ func directory(more []string) ([]Entry, error) {
 func (e *Entry) check() error {
 	if e.Name == "" {
 		return errs.New(errs.Invalid, "an entry of the service directory has no name")
+	}
+	if e.Href == "" {
+		e.Href = e.URL
 	}
 	if e.Href != "" {
 		u, err := url.Parse(e.Href)

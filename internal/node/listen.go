@@ -1,0 +1,93 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"net"
+
+	"uniqverse/internal/config"
+	"uniqverse/smtpd"
+)
+
+// listeners are the open sockets of a process, by what answers on them.
+type listeners struct {
+	http map[string]net.Listener
+	smtp []smtpd.Listener
+}
+
+// listen opens every socket before anything is served, so that a port in use is found while
+// nothing has begun.
+func listen(cfg config.Config) (*listeners, error) {
+	ls := &listeners{http: map[string]net.Listener{}}
+	open := func(setting, flag string, port config.Port) (net.Listener, error) {
+		if port == config.Off {
+			return nil, nil
+		}
+		ln, err := net.Listen("tcp", cfg.Addr(port))
+		if err != nil {
+			return nil, fmt.Errorf("%s (--%s) is %s, and %s cannot be listened on: %w; stop what uses it, or give another port (0 picks a free one, off opens none)",
+				setting, flag, port, cfg.Addr(port), opCause(err))
+		}
+		return ln, nil
+	}
+	for _, h := range []struct{ service, setting, flag string }{
+		{"portal", "UNI_PORT", "portal-port"}, {"game", "GAME_PORT", "game-port"}, {"email", "EMAIL_PORT", "email-port"}, {"chat", "CHAT_PORT", "chat-port"},
+	} {
+		ln, err := open(h.setting, h.flag, cfg.HTTPPort(h.service))
+		if err != nil {
+			ls.close()
+			return nil, err
+		}
+		if ln != nil {
+			ls.http[h.service] = ln
+		}
+	}
+	if !cfg.Services.Has("email") {
+		return ls, nil
+	}
+	for _, s := range []struct {
+		mode          smtpd.Mode
+		setting, flag string
+		port          config.Port
+	}{
+		{smtpd.MX, "EMAIL_SMTP_25", "smtp-port", cfg.SMTPPort},
+		{smtpd.Submission, "EMAIL_SMTP_587", "submission-port", cfg.SubmissionPort},
+		{smtpd.Submissions, "EMAIL_SMTP_465", "submissions-port", cfg.SubmissionsPort},
+	} {
+		ln, err := open(s.setting, s.flag, s.port)
+		if err != nil {
+			ls.close()
+			return nil, err
+		}
+		if ln != nil {
+			ls.smtp = append(ls.smtp, smtpd.Listener{Listener: ln, Mode: s.mode})
+		}
+	}
+	return ls, nil
+}
+
+// port returns the port on which a service's HTTP is open, 0 for none.
+func (ls *listeners) port(service string) int {
+	if ln := ls.http[service]; ln != nil {
+		return ln.Addr().(*net.TCPAddr).Port
+	}
+	return 0
+}
+
+func (ls *listeners) close() {
+	for _, ln := range ls.http {
+		ln.Close()
+	}
+	for _, ln := range ls.smtp {
+		ln.Close()
+	}
+}
+
+// opCause strips the operation and address from a network error: the message names them.
+func opCause(err error) error {
+	var op *net.OpError
+	if errors.As(err, &op) {
+		return op.Err
+	}
+	return err
+}

@@ -1,0 +1,86 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+
+	"uniqverse/internal/api"
+	"uniqverse/internal/auth"
+	"uniqverse/internal/web"
+	"uniqverse/services/portal"
+	"uniqverse/smtpd"
+	"uniqverse/store"
+)
+
+// part is a service as its handler is made from it.
+type part struct {
+	name, title string
+	endpoints   []web.Endpoint
+	discovery   web.Discovery
+}
+
+// openAuth makes the accounts: keys, secrets, and who is who.
+func (n *Node) openAuth() (err error) {
+	n.auth, err = auth.New(auth.Options{Config: n.cfg, Store: store.NewAuth(n.db), Log: n.opts.Log.With("svc", "auth"), Now: n.opts.Now})
+	return err
+}
+
+// parts makes every service that this process runs, in the order of the tree.
+func (n *Node) parts(ctx context.Context, site *web.Site) ([]part, error) {
+	var all []part
+	for _, make := range []struct {
+		service string
+		part    func(context.Context, *web.Site) (part, error)
+	}{{"portal", n.portal}} {
+		if !n.cfg.Services.Has(make.service) {
+			continue
+		}
+		p, err := make.part(ctx, site)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+func (n *Node) portal(_ context.Context, site *web.Site) (part, error) {
+	lists := []string{n.cfg.ServicesJSON}
+	if n.cfg.ServicesPath != "" {
+		raw, err := os.ReadFile(n.cfg.ServicesPath)
+		if err != nil {
+			return part{}, fmt.Errorf("VEZE_SERVICES_PATH is %q, which cannot be read: %w; name a readable JSON file or unset it", n.cfg.ServicesPath, cause(err))
+		}
+		lists = []string{string(raw), n.cfg.ServicesJSON}
+	}
+	s, err := portal.New(portal.Options{Domain: n.cfg.Domain, Store: store.NewPortal(n.db), Registry: n.registry, Hub: n.hub, Mail: mailboxes{n},
+		ValidUser: auth.ValidName, Directory: lists, SMTP: n.SMTP(smtpd.MX), CanSignUp: n.auth.SignUpOpen(),
+		Log: n.opts.Log.With("svc", "portal"), Now: n.opts.Now})
+	if err != nil {
+		return part{}, err
+	}
+	n.services = append(n.services, running{name: "portal", run: s.Run})
+	return part{"portal", "Portal", s.Endpoints(), s.Discovery()}, nil
+}
+
+// mailboxes asks mail on behalf of the portal's callers.
+type mailboxes struct{ n *Node }
+
+// Provision implements portal.Mailboxes.
+func (m mailboxes) Provision(ctx context.Context, caller web.Caller, user string) (any, error) {
+	mail := m.n.mailClient("portal", caller)
+	if _, err := mail.Provision(ctx, user); err != nil {
+		return nil, err
+	}
+	list, err := mail.Messages(ctx, user, api.EmailListOptions{})
+	return list.Messages, err
+}
+
+// mailClient is a client of the email service that acts for the caller, near or far.
+func (n *Node) mailClient(as string, caller web.Caller) *api.Email {
+	return api.NewEmail(n.registry.Client("email"), func(r *http.Request) error {
+		return n.auth.Internal.Authorize(r, as, "email", n.registry.BaseURL("email") != "", caller, "email.read", "email.admin")
+	})
+}
