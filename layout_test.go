@@ -307,8 +307,9 @@ func endsProcess(call *ast.CallExpr) string {
 // A variable of a package that some function writes is state that two servers in one test
 // would share.
 func TestNoMutablePackageState(t *testing.T) {
+	files := sources(t)                                     // parsed once: declarations are compared by identity
 	variables := make(map[string]map[string]*ast.ValueSpec) // by folder and name
-	for _, f := range sources(t) {
+	for _, f := range files {
 		for _, d := range f.ast.Decls {
 			gen, ok := d.(*ast.GenDecl)
 			if !ok || gen.Tok != token.VAR {
@@ -333,7 +334,7 @@ func TestNoMutablePackageState(t *testing.T) {
 			}
 		}
 	}
-	for _, f := range sources(t) {
+	for _, f := range files {
 		written := func(e ast.Expr) {
 			id := rootIdent(e)
 			if id == nil {
