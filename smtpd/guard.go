@@ -42,6 +42,7 @@ type guard struct {
 	state  state
 	failed error // sticky: once reading failed, it never works again
 	closed bool
+	silent bool // the peer was not sending when we ended it
 
 	partial []byte   // a reply line that go-smtp has not finished
 	lines   []string // the lines of the reply so far
@@ -189,6 +190,7 @@ func (g *guard) fill(until time.Time, interruptible bool) bool {
 func (g *guard) timedOut(interruptible bool) {
 	switch {
 	case interruptible && g.isDraining():
+		g.silent = true
 		g.hangUp(shuttingDown())
 	case interruptible && time.Since(g.started) >= g.srv.limits.SessionTime:
 		g.hangUp(&Reply{Code: 421, Enhanced: "4.7.0", Text: "The session took too long"})
@@ -314,7 +316,7 @@ func (g *guard) Close() error {
 	}
 	g.closed = true
 	g.flush()
-	if errors.Is(g.failed, errHungUp) {
+	if errors.Is(g.failed, errHungUp) && !g.silent {
 		g.linger()
 	}
 	g.fail(errVanished)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"syscall"
 
@@ -67,7 +68,7 @@ func replyFor(err error) *Reply {
 		}
 		return &Reply{Code: r.Code, Enhanced: r.Enhanced, Text: oneLine(r.Text), Err: err}
 	}
-	if errors.Is(err, syscall.ENOSPC) {
+	if diskFull(err) {
 		return StorageFull(err)
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
@@ -97,6 +98,12 @@ func replyFor(err error) *Reply {
 		return Unavailable(err)
 	}
 	return out
+}
+
+// diskFull recognises a full disk; Windows has a number of its own for it.
+func diskFull(err error) bool {
+	const errorDiskFull = syscall.Errno(112)
+	return errors.Is(err, syscall.ENOSPC) || (runtime.GOOS == "windows" && errors.Is(err, errorDiskFull))
 }
 
 // oneLine makes text fit for a reply: printable ASCII, at most 400 bytes. A text with line

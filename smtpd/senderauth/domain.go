@@ -8,7 +8,7 @@ import (
 )
 
 // canonical returns a domain in lower-case ASCII without a final dot, or "" when it is none:
-// a literal, a name of one label, or one with characters that no host has. Everything is
+// a literal, or a name with characters that no host has. Everything is
 // compared and looked up in this form alone: the public suffix list, asked in upper case,
 // takes a registry's domain for an organisation's.
 func canonical(domain string) string {
@@ -28,7 +28,7 @@ func canonical(domain string) string {
 		domain = strings.TrimSuffix(d, ".")
 	}
 	domain = strings.ToLower(domain)
-	if len(domain) > 253 || !strings.Contains(domain, ".") {
+	if len(domain) > 253 {
 		return ""
 	}
 	for label := range strings.SplitSeq(domain, ".") {

@@ -25,8 +25,8 @@ func (c *Checker) spfHELO(ctx context.Context, in Input) SPFResult {
 
 func (c *Checker) spf(ctx context.Context, in Input, local, domain string) SPFResult {
 	d := canonical(domain)
-	if d == "" {
-		// RFC 7208 section 4.3: no proper domain, no result.
+	if !strings.Contains(d, ".") {
+		// RFC 7208 section 4.3: no domain of several labels, no result.
 		return SPFResult{Result: None, Reason: "not a domain name"}
 	}
 	if !in.IP.IsValid() {
