@@ -1,0 +1,149 @@
+package chat
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"uniqverse/hub"
+	"uniqverse/internal/api"
+	"uniqverse/internal/auth"
+	"uniqverse/internal/event"
+	"uniqverse/internal/web"
+	"uniqverse/internal/ws"
+	"uniqverse/templates"
+)
+
+// Store is what chat asks of the store. Rows that do not exist are errs.NotFound.
+type Store interface {
+	web.Transactor[Tx]
+
+	Room(ctx context.Context, id int64) (Room, error)
+	// Rooms returns rooms of a kind ("" is every one) in the order of their ids.
+	Rooms(ctx context.Context, kind string, page web.Paging, limit int) ([]Room, error)
+	// RecentRooms returns the rooms that were used last, then the newest others.
+	RecentRooms(ctx context.Context, limit int) ([]RoomRow, error)
+	// Messages returns lines of a room, newest first.
+	Messages(ctx context.Context, room int64, page web.Paging, limit int) ([]api.ChatMessage, error)
+	// Totals returns how many rooms and lines there are.
+	Totals(ctx context.Context) (rooms, lines int64, err error)
+
+	// Events returns the room's log in the order of seq, those with after < seq <= upTo.
+	Events(ctx context.Context, room, after, upTo int64, limit int) ([]Logged, error)
+	// LastPublished returns the highest seq of the room whose id is known, 0 for none.
+	LastPublished(ctx context.Context, room int64) (int64, error)
+	// Unpublished returns events of all rooms whose id is not known, in the order of commits:
+	// those with Place above after.
+	Unpublished(ctx context.Context, after int64, limit int) ([]Logged, error)
+	// SavePublished writes down the ids that the hub gave.
+	SavePublished(ctx context.Context, ids []Published) error
+}
+
+// Tx is what chat changes inside one transaction.
+type Tx interface {
+	Now() time.Time
+	Emit(stream string, ev event.Event)
+
+	// RoomByName returns the room with exactly this name, or errs.NotFound.
+	RoomByName(name string) (Room, error)
+	AddRoom(r Room) (Room, error)
+	// NextSeq takes the room's next seq; errs.NotFound when there is no such room.
+	NextSeq(room int64) (int64, error)
+	// AddMessage stores a line and returns its id.
+	AddMessage(m api.ChatMessage) (int64, error)
+	// Log writes an event of a room, with its Room and Seq, into the room's log and emits it.
+	Log(ev event.Event) error
+	// Sent returns the line that the caller sent with the key, and whether there is one.
+	Sent(key SendKey) (Sent, bool, error)
+	// KeepSent remembers for good what was sent with the key.
+	KeepSent(key SendKey, sent Sent) error
+}
+
+// Users finds people by id and by local part; errs.NotFound when there is none.
+type Users interface {
+	UserByID(ctx context.Context, id int64) (auth.User, error)
+	UserByName(ctx context.Context, name string) (auth.User, error)
+}
+
+// Moderator says which labels a text deserves; none means that it may be posted. An error
+// means that nobody could say, and the text is posted.
+type Moderator interface {
+	Moderate(ctx context.Context, text string) (labels []string, err error)
+}
+
+// Options make a Service. Store, Hub, Users and Domain are required.
+type Options struct {
+	Store     Store
+	Hub       hub.Hub
+	Users     Users
+	Domain    string    // the mail domain, for direct rooms
+	Moderator Moderator // nil lets everything pass
+	// Origin decides whether a page of the request's Origin may open a socket with a session or the
+	// demo identity; nil allows pages of the same host alone.
+	Origin func(r *http.Request) bool
+	// Tickets returns the newest open tickets that the caller may see, for the start page; may be nil.
+	Tickets func(c *web.Call) ([]templates.TicketRow, error)
+	// SocketsPerUser bounds the open sockets of one user; 0 means 20. Servers and the demo identity have no bound.
+	SocketsPerUser int
+	Edge           ws.EdgeOptions   // for tests: shorter times
+	Log            *slog.Logger     // nil is silent
+	Now            func() time.Time // nil means time.Now
+}
+
+// Service is the chat. Make one with New.
+type Service struct {
+	opts    Options
+	store   Store
+	edge    *ws.Edge
+	relay   *relay
+	sockets sockets
+}
+
+// New returns a chat that serves; its sockets wait for Run.
+func New(opts Options) *Service {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.SocketsPerUser == 0 {
+		opts.SocketsPerUser = 20
+	}
+	if opts.Edge.Log == nil {
+		opts.Edge.Log = opts.Log
+	}
+	s := &Service{opts: opts, store: opts.Store, edge: ws.NewEdge(opts.Edge)}
+	s.relay = newRelay(opts.Store, opts.Hub, s.edge, opts.Log)
+	s.sockets = sockets{most: opts.SocketsPerUser, open: map[string]int{}}
+	return s
+}
+
+// Run carries events to the sockets until ctx ends; then it closes them (3001) and writes down
+// what is left to write, so the store must stay open until it returns.
+func (s *Service) Run(ctx context.Context) error {
+	err := s.relay.run(ctx)
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	defer cancel()
+	if e := s.edge.Shutdown(stop); e != nil && err == nil {
+		s.opts.Log.Warn("chat: sockets had to be cut", "err", e)
+	}
+	return err
+}
+
+// Stats returns counts of the sockets.
+func (s *Service) Stats() ws.Stats { return s.edge.Stats() }
+
+// Discovery is chat's entry for directories, after the seed; the desk is part of it.
+func (s *Service) Discovery() web.Discovery {
+	return web.Discovery{
+		Name: "VEZEPyChat", Category: "communication",
+		Routes: []web.Route{{Label: "Chat Rooms", Href: "/rooms"}, {Label: "Inbox", Href: "/inbox"}},
+		Scopes: []string{"chat.read", "chat.write", "chat.moderate", "ticket.manage"},
+		Events: []string{
+			event.ChatRoomCreated, event.ChatMessageCreated,
+			event.TicketCreated, event.TicketAssigned, event.TicketCommented, event.TicketSolved, event.TicketReopened,
+		},
+	}
+}

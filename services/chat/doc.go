@@ -1,0 +1,46 @@
+// Package chat is the rooms in which people talk: they are listed and opened, lines are posted
+// and paged through, and every line reaches every socket of its room.
+//
+// It is not the support desk (services/desk stands beside it on the same port), decides nothing
+// about tokens, and holds no SQL. What a text deserves is asked of a Moderator.
+//
+// # The room's order
+//
+// Every line gets the next seq of its room, 1, 2, 3 …, in the transaction that stores it, together
+// with its event: the room's log. What was acknowledged is in the log, and the log has no gaps. A
+// room's creation comes before its order begins and has no seq.
+//
+// The hub hears of an event after the commit and gives it an id. The relay (relay.go) hands the
+// event to the room's sockets and writes the id back into the log, so that a replay is, byte for
+// byte, what a socket saw that was there. An event whose id was not written back (the process
+// was killed just then) is published again at the next start: listeners of the hub get every
+// event at least once, sockets of a room exactly once.
+//
+// # WebSocket /ws/rooms/{id}
+//
+// One JSON object per text frame, each an event of the room. Without `after` a client gets what
+// is committed after it asked; with `after=<seq>` (and `epoch`) it gets everything after that
+// line first, from the log, however long ago that was. When the epoch is another one or
+// the seq lies beyond the room's newest, the first frame is
+//
+//	{"type":"recovered","recovered":false,"room_id":17,"epoch":"…","head":442}
+//
+// and only new events follow: the client must load the room again. The socket is for listening:
+// an empty message, "ping" and "{}" keep it alive and are ignored, any other closes it with
+// 3501, and lines are sent with POST /rooms/{id}/messages. The other close codes are those of
+// package ws; a user may hold 20 sockets.
+//
+// # Direct rooms
+//
+// A room of kind dm can be opened by somebody with an address in the domain alone: the address is
+// parsed and its domain compared whole. Rooms have no member lists yet, so whoever may read
+// chat may read them.
+//
+// # Repeats
+//
+// A line sent with an Idempotency-Key is remembered for good, beyond the time for which package
+// store keeps answers: the same key and parameters give the first answer however late, other
+// parameters are errs.Invalid. Keys of different callers never meet.
+//
+// A Service is safe for concurrent use. Run must be running for sockets to be served.
+package chat

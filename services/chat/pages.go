@@ -1,0 +1,199 @@
+package chat
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+
+	"uniqverse/internal/api"
+	"uniqverse/internal/errs"
+	"uniqverse/internal/web"
+	"uniqverse/templates"
+)
+
+const (
+	homeRooms = 6   // rooms on the start page
+	pageRooms = 200 // rooms on the page of rooms
+	sideRooms = 30  // rooms beside an open one
+	pageLines = 50  // lines of a room
+)
+
+func (s *Service) home(c *web.Call, _ web.None) (web.Page, error) {
+	rows, err := s.store.RecentRooms(c.Context(), homeRooms)
+	if err != nil {
+		return web.Page{}, err
+	}
+	rooms, lines, err := s.store.Totals(c.Context())
+	if err != nil {
+		return web.Page{}, err
+	}
+	v := templates.ChatHomeView{
+		Rooms: roomRows(rows, 0),
+		Counts: []templates.Count{
+			{Label: "Rooms", Value: rooms, Href: "/rooms"},
+			{Label: "Lines", Value: lines, Hint: "said in all rooms"},
+			{Label: "Listening", Value: int64(s.edge.Stats().Conns), Hint: "open sockets"},
+		},
+	}
+	if s.opts.Tickets != nil {
+		if v.Tickets, err = s.opts.Tickets(c); err != nil {
+			return web.Page{}, err
+		}
+	}
+	return web.Page{Template: templates.PageChatHome, Title: "Chat", Data: v}, nil
+}
+
+func (s *Service) roomsPage(c *web.Call, in roomsIn) (web.Page, error) {
+	return s.roomsView(c, in.Kind, nil)
+}
+
+func (s *Service) roomsView(c *web.Call, only string, wrong templates.FieldErrors) (web.Page, error) {
+	rows, err := s.store.RecentRooms(c.Context(), pageRooms)
+	if err != nil {
+		return web.Page{}, err
+	}
+	v := templates.RoomsView{CanCreate: c.Caller.Has("chat.write"), Errors: wrong, EventsURL: "/events"}
+	kind := KindGlobal
+	if wrong != nil {
+		v.Name = c.Form("name")
+		kind = c.Form("kind")
+	}
+	for _, k := range Kinds() {
+		v.Kinds = append(v.Kinds, templates.Option{Value: k, Label: kindTitle(k, false), Selected: k == kind})
+		g := templates.RoomGroup{Kind: k, Title: kindTitle(k, true)}
+		for _, r := range rows {
+			if r.Kind == k && (only == "" || only == k) {
+				g.Rooms = append(g.Rooms, roomRow(r, 0))
+			}
+		}
+		if len(g.Rooms) > 0 {
+			v.Groups = append(v.Groups, g)
+		}
+	}
+	return web.Page{Template: templates.PageRooms, Title: "Rooms", Data: v}, nil
+}
+
+// roomRefused shows the page of rooms again with what is wrong in the form.
+func (s *Service) roomRefused(c *web.Call, err error) (web.Page, bool) {
+	page, e := s.roomsView(c, "", fieldErrors(err))
+	return page, e == nil
+}
+
+// toRoom sends a browser from the form to the new room.
+func (s *Service) toRoom(_ *web.Call, out any) string {
+	if r, ok := out.(api.ChatRoom); ok {
+		return roomPath(r.ID)
+	}
+	return "/rooms"
+}
+
+// toSameRoom sends a browser from the composer back to its room.
+func (s *Service) toSameRoom(c *web.Call, _ any) string { return "/rooms/" + c.Request.PathValue("id") }
+
+type roomPageIn struct {
+	roomIn
+	web.Paging
+}
+
+func (s *Service) roomPage(c *web.Call, in roomPageIn) (web.Page, error) {
+	return s.roomView(c, in, "", "")
+}
+
+// lineRefused shows the room again with the line that was refused and why.
+func (s *Service) lineRefused(c *web.Call, err error) (web.Page, bool) {
+	id, bad := strconv.ParseInt(c.Request.PathValue("id"), 10, 64)
+	if bad != nil || errs.Is(err, errs.NotFound) {
+		return web.Page{}, false
+	}
+	page, e := s.roomView(c, roomPageIn{roomIn: roomIn{ID: id}}, c.Form("text"), detail(err))
+	return page, e == nil
+}
+
+func (s *Service) roomView(c *web.Call, in roomPageIn, draft, wrong string) (web.Page, error) {
+	room, err := s.store.Room(c.Context(), in.ID)
+	if err != nil {
+		return web.Page{}, err
+	}
+	page := web.Paging{Before: in.Before}
+	ms, err := s.store.Messages(c.Context(), room.ID, page, pageLines+1)
+	if err != nil {
+		return web.Page{}, err
+	}
+	side, err := s.store.RecentRooms(c.Context(), sideRooms)
+	if err != nil {
+		return web.Page{}, err
+	}
+	v := templates.RoomView{
+		ID: room.ID, Name: room.Name, Kind: room.Kind, Epoch: s.opts.Hub.Epoch(), Newest: in.Before == 0,
+		CanWrite: c.Caller.Has("chat.write"), UserID: c.Caller.ID, MaxLength: maxText, Draft: draft, Error: wrong, Rooms: roomRows(side, room.ID),
+	}
+	if !v.CanWrite {
+		v.WhyNot = "Your token lets you read here, but not write."
+	}
+	if !v.Newest {
+		v.NewestURL = roomPath(room.ID)
+	}
+	if len(ms) > pageLines {
+		ms = ms[:pageLines]
+		v.OlderURL = fmt.Sprintf("%s?before=%d", roomPath(room.ID), ms[pageLines-1].ID)
+	}
+	for i := len(ms) - 1; i >= 0; i-- {
+		v.Lines = append(v.Lines, line(ms[i], c.Caller))
+		v.Seq = max(v.Seq, ms[i].Seq)
+	}
+	return web.Page{Template: templates.PageRoom, Title: room.Name, Data: v}, nil
+}
+
+func line(m api.ChatMessage, who web.Caller) templates.Line {
+	return templates.Line{
+		ID: m.ID, Seq: m.Seq, UserID: m.UserID, Handle: m.Handle, Text: m.Text, At: m.CreatedAt.Time(),
+		Own: who.ID != 0 && m.UserID == who.ID,
+	}
+}
+
+func roomRows(rows []RoomRow, current int64) []templates.RoomRow {
+	out := make([]templates.RoomRow, len(rows))
+	for i, r := range rows {
+		out[i] = roomRow(r, current)
+	}
+	return out
+}
+
+func roomRow(r RoomRow, current int64) templates.RoomRow {
+	return templates.RoomRow{
+		ID: r.ID, Name: r.Name, Kind: r.Kind, LastHandle: r.LastHandle, LastText: r.LastText, LastAt: r.LastAt, Current: r.ID == current,
+	}
+}
+
+func kindTitle(kind string, many bool) string {
+	one, all := "Global", "For everybody"
+	switch kind {
+	case KindGuild:
+		one, all = "Guild", "Guilds"
+	case KindParty:
+		one, all = "Party", "Parties"
+	case KindDM:
+		one, all = "Direct", "Direct"
+	case KindSupport:
+		one, all = "Support", "Support"
+	}
+	if many {
+		return all
+	}
+	return one
+}
+
+// fieldErrors are an error's fields for a form; an error without fields is about the whole form.
+func fieldErrors(err error) templates.FieldErrors {
+	out := templates.FieldErrors{}
+	var e *errs.Error
+	if errors.As(err, &e) {
+		for _, f := range e.Fields {
+			out[f.Field] = f.Detail
+		}
+	}
+	if len(out) == 0 {
+		out[""] = detail(err)
+	}
+	return out
+}

@@ -1,0 +1,355 @@
+package chat
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"uniqverse/hub"
+	"uniqverse/internal/errs"
+	"uniqverse/internal/event"
+	"uniqverse/internal/ws"
+)
+
+const (
+	saveEvery = 200 * time.Millisecond // how long an id may be missing in the log
+	saveBatch = 256                    // ids written in one transaction
+	logPage   = 200                    // events read from the log at once
+)
+
+// Logged is an event of a room as the log has it.
+type Logged struct {
+	event.Event
+	Place int64 // in the order of commits of all rooms
+	ID    int64 // that the hub gave; 0 while it is not known
+}
+
+// Published is the id that the hub gave to an event of a room.
+type Published struct {
+	Room, Seq, ID int64
+}
+
+// feed is one room's way from the hub to its sockets. It lives while somebody listens or ids are unsaved.
+type feed struct {
+	last  int64           // highest seq that the hub told of; -1 while nobody knows. All up to it were told when the relay is ready
+	ids   map[int64]int64 // of events whose id is not in the log yet, by seq
+	topic *ws.Topic       // nil while nobody listens
+	users int             // sockets
+}
+
+// relay takes room events from the hub to the sockets and their ids into the log.
+type relay struct {
+	store Store
+	hub   hub.Hub
+	edge  *ws.Edge
+	log   *slog.Logger
+	kick  chan struct{} // there is something to save
+
+	saving sync.Mutex // held while ids are written, and while the log is searched for those that miss
+	mu     sync.Mutex // guards everything below
+	feeds  map[int64]*feed
+	unsent []Published   // ids to write, in the order in which they came
+	ready  chan struct{} // closed while the hub has told of all that the log holds
+}
+
+func newRelay(store Store, h hub.Hub, edge *ws.Edge, log *slog.Logger) *relay {
+	return &relay{store: store, hub: h, edge: edge, log: log, kick: make(chan struct{}, 1), feeds: map[int64]*feed{}, ready: make(chan struct{})}
+}
+
+// run relays until ctx ends or the hub is closed, and then writes down the ids that it knows.
+func (r *relay) run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	wg.Go(func() { r.saver(ctx) })
+	err := r.listen(ctx)
+	wg.Wait()
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer cancel()
+	if e := r.save(last); e != nil {
+		r.log.Warn("chat: the newest events will be published again at the next start", "err", e)
+	}
+	return err
+}
+
+// listen follows the hub until ctx ends. Where it cannot go on without a gap, at the start and
+// after falling too far behind, the log says what is missing, and that is published again.
+func (r *relay) listen(ctx context.Context) error {
+	var from *hub.Position
+	for {
+		sub, err := r.hub.Subscribe(ctx, event.StreamChat, from)
+		if err == nil {
+			if from == nil || !sub.Recovered() {
+				if err = r.repair(ctx, sub); err != nil {
+					from = nil
+				}
+			}
+			if err == nil {
+				r.setReady(true)
+				err = r.follow(ctx, sub, 0, &from)
+			}
+			sub.Close()
+		}
+		switch {
+		case ctx.Err() != nil || errors.Is(err, hub.ErrClosed):
+			return nil
+		case errors.Is(err, hub.ErrSlow):
+			r.log.Warn("chat: fell behind the hub and catches up")
+		default:
+			r.log.Error("chat: rooms are not live until the store and the hub answer", "err", err)
+			if !sleep(ctx, time.Second) {
+				return nil
+			}
+		}
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
+}
+
+// follow hands on what the hub says, up to the event with the id until; 0 is no end. from is
+// kept at how far it came.
+func (r *relay) follow(ctx context.Context, sub hub.Subscription, until int64, from **hub.Position) error {
+	for {
+		m, err := sub.Next(ctx)
+		if err != nil {
+			return err
+		}
+		r.heard(m)
+		*from = &hub.Position{After: m.ID, Epoch: r.hub.Epoch()}
+		if until != 0 && m.ID >= until {
+			return nil
+		}
+	}
+}
+
+// repair publishes what the log holds and nobody heard of, a page at a time, so that the
+// subscription that hears of it does not fall behind. Until it is done no socket joins a room.
+func (r *relay) repair(ctx context.Context, sub hub.Subscription) error {
+	r.setReady(false)
+	var place int64
+	for {
+		rows, last, err := r.republish(ctx, place)
+		if err != nil {
+			return err
+		}
+		if last != 0 {
+			var from *hub.Position
+			if err := r.follow(ctx, sub, last, &from); err != nil {
+				return err
+			}
+		}
+		if len(rows) < logPage {
+			return nil
+		}
+		place = rows[len(rows)-1].Place
+	}
+}
+
+// republish publishes a page of events without an id, and returns it with the id of the last published, 0 for none.
+func (r *relay) republish(ctx context.Context, place int64) (rows []Logged, last int64, err error) {
+	r.saving.Lock() // nothing moves from memory into the log while the two are compared
+	defer r.saving.Unlock()
+	rows, err = r.store.Unpublished(ctx, place, logPage)
+	if err != nil {
+		return nil, 0, err
+	}
+	for _, row := range rows {
+		if r.idOf(row.Room, row.Seq) != 0 {
+			continue
+		}
+		if last, err = r.hub.Publish(ctx, event.StreamChat, row.Event); err != nil {
+			return nil, 0, err
+		}
+	}
+	return rows, last, nil
+}
+
+// setReady opens the rooms to sockets, or shuts them.
+func (r *relay) setReady(ready bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.ready:
+		if !ready {
+			r.ready = make(chan struct{})
+		}
+	default:
+		if ready {
+			close(r.ready)
+		}
+	}
+}
+
+// heard hands one event of a room to its sockets and notes its id.
+func (r *relay) heard(m hub.Message) {
+	if m.Room == 0 || m.Seq == 0 {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.feeds[m.Room]
+	if f == nil {
+		f = &feed{last: -1, ids: map[int64]int64{}}
+		r.feeds[m.Room] = f
+	}
+	if f.ids[m.Seq] == 0 {
+		f.ids[m.Seq] = m.ID
+		r.unsent = append(r.unsent, Published{Room: m.Room, Seq: m.Seq, ID: m.ID})
+	}
+	f.last = max(f.last, m.Seq)
+	if f.topic != nil {
+		f.topic.Publish(m.Seq, m.Data)
+	}
+	select {
+	case r.kick <- struct{}{}:
+	default:
+	}
+}
+
+// saver writes ids into the log, many at a time, until ctx ends.
+func (r *relay) saver(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.kick:
+		}
+		if !sleep(ctx, saveEvery) {
+			return
+		}
+		if err := r.save(ctx); err != nil && ctx.Err() == nil {
+			r.log.Warn("chat: ids of events could not be written; trying again", "err", err)
+			select {
+			case r.kick <- struct{}{}:
+			default:
+			}
+		}
+	}
+}
+
+// save writes all ids that are known into the log and then forgets them.
+func (r *relay) save(ctx context.Context) error {
+	r.saving.Lock()
+	defer r.saving.Unlock()
+	for {
+		r.mu.Lock()
+		batch := append([]Published(nil), r.unsent[:min(saveBatch, len(r.unsent))]...)
+		r.mu.Unlock()
+		if len(batch) == 0 {
+			return nil
+		}
+		if err := r.store.SavePublished(ctx, batch); err != nil {
+			return err
+		}
+		r.mu.Lock()
+		r.unsent = r.unsent[len(batch):]
+		if len(r.unsent) == 0 {
+			r.unsent = nil
+		}
+		for _, p := range batch {
+			if f := r.feeds[p.Room]; f != nil {
+				delete(f.ids, p.Seq)
+				r.dismiss(p.Room, f)
+			}
+		}
+		r.mu.Unlock()
+	}
+}
+
+// dismiss forgets a feed that nobody needs; r.mu is held.
+func (r *relay) dismiss(room int64, f *feed) {
+	if f.users == 0 {
+		f.topic = nil
+		if len(f.ids) == 0 {
+			delete(r.feeds, room)
+		}
+	}
+}
+
+func (r *relay) idOf(room, seq int64) int64 {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f := r.feeds[room]; f != nil {
+		return f.ids[seq]
+	}
+	return 0
+}
+
+// join makes a room live for one more socket; leave must follow. It waits until the relay
+// knows what the log holds, for at most five seconds.
+func (r *relay) join(ctx context.Context, room int64) (*ws.Topic, error) {
+	r.mu.Lock()
+	ready := r.ready
+	r.mu.Unlock()
+	wait, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	select {
+	case <-ready:
+	case <-wait.Done():
+		return nil, &errs.Error{Kind: errs.Unavailable, Detail: "the rooms are not live yet; try again in a second", RetryAfter: time.Second}
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	f := r.feeds[room]
+	if f == nil {
+		f = &feed{last: -1, ids: map[int64]int64{}}
+		r.feeds[room] = f
+	}
+	f.users++ // from here on what the hub says of the room is noted
+	if f.last < 0 {
+		r.mu.Unlock()
+		last, err := r.store.LastPublished(ctx, room)
+		r.mu.Lock()
+		if err != nil {
+			f.users--
+			r.dismiss(room, f)
+			return nil, err
+		}
+		if f.last < 0 {
+			f.last = last
+		}
+	}
+	if f.topic == nil {
+		f.topic = r.edge.NewTopic(ws.TopicOptions{Last: f.last})
+	}
+	return f.topic, nil
+}
+
+func (r *relay) leave(room int64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f := r.feeds[room]; f != nil {
+		f.users--
+		r.dismiss(room, f)
+	}
+}
+
+// events returns a page of a joined room's log, each event with the id under which it was published.
+func (r *relay) events(ctx context.Context, room, after, upTo int64) ([]Logged, error) {
+	for range 3 { // an id that is in neither place was moved between the two looks
+		rows, err := r.store.Events(ctx, room, after, upTo, logPage)
+		if err != nil {
+			return nil, err
+		}
+		missing := false
+		for i := range rows {
+			if rows[i].ID == 0 {
+				rows[i].ID = r.idOf(room, rows[i].Seq)
+				missing = missing || rows[i].ID == 0
+			}
+		}
+		if !missing {
+			return rows, nil
+		}
+	}
+	return nil, errs.New(errs.Internal, "the log of room %d lacks the ids of published events", room)
+}

@@ -1,0 +1,184 @@
+package chat
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"sync"
+
+	"uniqverse/internal/errs"
+	"uniqverse/internal/event"
+	"uniqverse/internal/web"
+	"uniqverse/internal/ws"
+)
+
+// sockets counts the open sockets of each user.
+type sockets struct {
+	most int
+	mu   sync.Mutex // guards open
+	open map[string]int
+}
+
+// take counts one more socket of the caller and returns what gives it back.
+func (s *sockets) take(c web.Caller) (func(), error) {
+	for _, scope := range []string{"game.server", "chat.moderate", "email.admin"} {
+		if c.Has(scope) {
+			return func() {}, nil
+		}
+	}
+	if c.Demo || c.Server != "" {
+		return func() {}, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[c.Email] >= s.most {
+		return nil, errs.New(errs.Limited, "%s has %d sockets open, which is the most; close one first", c.Email, s.most)
+	}
+	s.open[c.Email]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.open[c.Email]--; s.open[c.Email] == 0 {
+			delete(s.open, c.Email)
+		}
+	}, nil
+}
+
+type socketIn struct {
+	Room  int64  `path:"id" doc:"the room's id"`
+	After *int64 `json:"after,omitempty" min:"0" doc:"the last seq seen; replays what came after it. Without it only new events come"`
+	Epoch string `json:"epoch,omitempty" max:"64" doc:"the epoch in which that seq was seen"`
+}
+
+// Check refuses an epoch that belongs to no position.
+func (in *socketIn) Check() error {
+	if in.Epoch != "" && in.After == nil {
+		return errs.BadField("epoch", "goes with after=<seq>; leave it out to get only new events")
+	}
+	return nil
+}
+
+// lostPlace is the frame that tells a client to load the room again.
+type lostPlace struct {
+	Type      string `json:"type"` // "recovered"
+	Recovered bool   `json:"recovered"`
+	RoomID    int64  `json:"room_id"`
+	Epoch     string `json:"epoch"`
+	Head      int64  `json:"head"` // seq of the newest event when the client came
+}
+
+// socket answers GET /ws/rooms/{id}. What is committed before the room is looked up is past,
+// what comes later is new: no line lies between the two.
+func (s *Service) socket(c *web.Call, w http.ResponseWriter, in socketIn) error {
+	room, err := s.store.Room(c.Context(), in.Room)
+	if err != nil {
+		return err
+	}
+	epoch := s.opts.Hub.Epoch()
+	after, lost := room.Head, false
+	if in.After != nil {
+		lost = in.Epoch != "" && in.Epoch != epoch || *in.After > room.Head
+		if !lost {
+			after = *in.After
+		}
+	}
+	release, err := s.sockets.take(c.Caller)
+	if err != nil {
+		return err
+	}
+	topic, err := s.relay.join(c.Context(), room.ID)
+	if err != nil {
+		release()
+		return err
+	}
+	leave := func() {
+		s.relay.leave(room.ID)
+		release()
+	}
+	conn, err := s.edge.Upgrade(w, c.Request, ws.Options{Origin: s.originRule(c), ReadLimit: 4096})
+	if err != nil {
+		leave()
+		if errors.Is(err, ws.ErrGone) {
+			return nil
+		}
+		return err
+	}
+	conn.Start(listenOnly(conn), func(ws.Code, string) { leave() })
+	if lost {
+		frame, _ := json.Marshal(lostPlace{Type: "recovered", RoomID: room.ID, Epoch: epoch, Head: room.Head}) // plain values: cannot fail
+		if conn.Send(c.Context(), frame) != nil {
+			return nil
+		}
+	}
+	if err := s.play(c.Context(), conn, topic, room.ID, after); err != nil {
+		if c.Context().Err() == nil && !errors.Is(err, ws.ErrGone) {
+			c.Log.Error("a socket's replay failed", "room", room.ID, "err", err.Error())
+		}
+		conn.Close(ws.ServerError, "the room's history cannot be read; try again")
+	}
+	return nil
+}
+
+// play sends the log after a seq and then lets the live events follow from exactly there. Most
+// of a long history is sent before the socket takes its place in the topic, whose window is bounded.
+func (s *Service) play(ctx context.Context, conn *ws.Conn, topic *ws.Topic, room, after int64) error {
+	var err error
+	for topic.Last()-after > logPage {
+		if after, err = s.replay(ctx, conn, room, after, topic.Last()); err != nil {
+			return err
+		}
+	}
+	sub := topic.Attach(conn)
+	if after < sub.Seq() {
+		if after, err = s.replay(ctx, conn, room, after, sub.Seq()); err != nil {
+			return err
+		}
+	}
+	sub.Resume(after)
+	return nil
+}
+
+// replay sends the events with after < seq <= upTo and returns upTo.
+func (s *Service) replay(ctx context.Context, conn *ws.Conn, room, after, upTo int64) (int64, error) {
+	for after < upTo {
+		rows, err := s.relay.events(ctx, room, after, upTo)
+		if err != nil {
+			return after, err
+		}
+		for _, row := range rows {
+			if row.Seq != after+1 {
+				return after, errs.New(errs.Internal, "the log of room %d has no event %d", room, after+1)
+			}
+			if err := conn.Send(ctx, event.Encode(row.Event, row.ID, s.opts.Hub.Epoch())); err != nil {
+				return after, err
+			}
+			after = row.Seq
+		}
+		if len(rows) == 0 {
+			return after, errs.New(errs.Internal, "the log of room %d ends at %d, before event %d that was published", room, after, upTo)
+		}
+	}
+	return after, nil
+}
+
+// originRule lets foreign pages in only with a token of their own: a session cookie and the demo
+// identity come along without the page knowing a secret.
+func (s *Service) originRule(c *web.Call) func(*http.Request) bool {
+	if !c.Caller.Demo && (c.Caller.Via == web.BearerToken || c.Caller.Via == web.QueryToken) {
+		return func(*http.Request) bool { return true }
+	}
+	return s.opts.Origin
+}
+
+// listenOnly ends a socket on which somebody tries to send a line, so that none is lost unnoticed.
+func listenOnly(conn *ws.Conn) func([]byte) {
+	return func(data []byte) {
+		switch string(bytes.TrimSpace(data)) {
+		case "", "ping", "{}":
+		default:
+			conn.Close(ws.BadRequest, "this socket is for listening; send lines with POST /rooms/{id}/messages")
+		}
+	}
+}

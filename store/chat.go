@@ -1,0 +1,293 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"uniqverse/internal/api"
+	"uniqverse/internal/errs"
+	"uniqverse/internal/event"
+	"uniqverse/internal/web"
+	"uniqverse/services/chat"
+)
+
+// Chat is the store of services/chat: rooms, lines, and the log of each room.
+type Chat struct{ db *DB }
+
+// NewChat returns the chat tables of the database.
+func NewChat(db *DB) Chat { return Chat{db} }
+
+var (
+	_ chat.Store = Chat{}
+	_ chat.Tx    = chatTx{}
+)
+
+type chatTx struct{ *Tx }
+
+// Update runs fn in one durable transaction.
+func (s Chat) Update(ctx context.Context, once *web.Once, fn func(chat.Tx) error) error {
+	return s.db.Write(ctx, once, func(tx *Tx) error { return fn(chatTx{tx}) })
+}
+
+// chatScanner is a row or rows.
+type chatScanner interface{ Scan(dest ...any) error }
+
+// collectChat scans and closes rows; err is that of the query.
+func collectChat[T any](rows *sql.Rows, err error, scan func(chatScanner) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, dbError(err)
+	}
+	defer rows.Close()
+	out := []T{}
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, dbError(err)
+		}
+		out = append(out, v)
+	}
+	return out, dbError(rows.Err())
+}
+
+// below is the bound of a page: rows with an id below it.
+func below(before int64) int64 {
+	if before <= 0 {
+		return math.MaxInt64
+	}
+	return before
+}
+
+const chatRoomColumns = `r.id, r.name, r.kind, r.head, r.created_by, r.created_at`
+
+func scanRoom(row chatScanner) (chat.Room, error) {
+	var r chat.Room
+	err := row.Scan(&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt)
+	return r, err
+}
+
+// oneRoom is scanRoom for a single row; none is errs.NotFound.
+func oneRoom(row chatScanner) (chat.Room, error) {
+	r, err := scanRoom(row)
+	if errors.Is(err, sql.ErrNoRows) {
+		return chat.Room{}, noRoom()
+	}
+	return r, dbError(err)
+}
+
+func noRoom() error { return errs.New(errs.NotFound, "Room not found") }
+
+// Room returns the room with the id, or errs.NotFound.
+func (s Chat) Room(ctx context.Context, id int64) (chat.Room, error) {
+	return oneRoom(s.db.QueryRow(ctx, `SELECT `+chatRoomColumns+` FROM chat_rooms r WHERE r.id = $1`, id))
+}
+
+// Rooms returns rooms of a kind, "" for every one, in the order of their ids.
+func (s Chat) Rooms(ctx context.Context, kind string, p web.Paging, limit int) ([]chat.Room, error) {
+	query := `SELECT ` + chatRoomColumns + ` FROM chat_rooms r WHERE r.id < $1 AND r.id > $2`
+	args := []any{below(p.Before), p.After, limit, p.Offset}
+	if kind != "" {
+		query += ` AND r.kind = $5`
+		args = append(args, kind)
+	}
+	back := p.Before > 0 && p.After == 0
+	if back { // the rooms just before one
+		query += ` ORDER BY r.id DESC LIMIT $3 OFFSET $4`
+	} else {
+		query += ` ORDER BY r.id LIMIT $3 OFFSET $4`
+	}
+	rows, err := s.db.Query(ctx, query, args...)
+	out, err := collectChat(rows, err, scanRoom)
+	if back {
+		slices.Reverse(out)
+	}
+	return out, err
+}
+
+const chatRowColumns = chatRoomColumns + `, COALESCE(m.handle, ''), COALESCE(SUBSTR(m.text, 1, 200), ''), COALESCE(m.created_at, 0)`
+
+const chatLastLine = ` LEFT JOIN chat_messages m ON m.id = (SELECT MAX(l.id) FROM chat_messages l WHERE l.room_id = r.id)`
+
+func scanRoomRow(row chatScanner) (chat.RoomRow, error) {
+	var r chat.RoomRow
+	var at api.Time
+	err := row.Scan(&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt, &r.LastHandle, &r.LastText, &at)
+	r.LastAt = at.Time()
+	return r, err
+}
+
+// RecentRooms returns the rooms of the last two thousand events, the last used first, and then the newest others.
+func (s Chat) RecentRooms(ctx context.Context, limit int) ([]chat.RoomRow, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+chatRowColumns+` FROM (SELECT e.room_id AS room_id, MAX(e.place) AS place
+		FROM (SELECT room_id, place FROM chat_events ORDER BY place DESC LIMIT 2000) AS e GROUP BY e.room_id ORDER BY MAX(e.place) DESC LIMIT $1) AS u
+		JOIN chat_rooms r ON r.id = u.room_id`+chatLastLine+` ORDER BY u.place DESC`, limit)
+	out, err := collectChat(rows, err, scanRoomRow)
+	if err != nil || len(out) >= limit {
+		return out, err
+	}
+	rows, err = s.db.Query(ctx, `SELECT `+chatRowColumns+` FROM chat_rooms r`+chatLastLine+` ORDER BY r.id DESC LIMIT $1`, limit)
+	newest, err := collectChat(rows, err, scanRoomRow)
+	for _, r := range newest {
+		if len(out) < limit && !slices.ContainsFunc(out, func(o chat.RoomRow) bool { return o.ID == r.ID }) {
+			out = append(out, r)
+		}
+	}
+	return out, err
+}
+
+// Totals returns how many rooms there are, and how many events their logs hold.
+func (s Chat) Totals(ctx context.Context) (rooms, lines int64, err error) {
+	err = s.db.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(head), 0) FROM chat_rooms`).Scan(&rooms, &lines)
+	return rooms, lines, dbError(err)
+}
+
+func scanMessage(row chatScanner) (api.ChatMessage, error) {
+	var m api.ChatMessage
+	var flags string
+	err := row.Scan(&m.ID, &m.RoomID, &m.Seq, &m.UserID, &m.Handle, &m.Text, &flags, &m.CreatedAt)
+	m.Flags = json.RawMessage(flags)
+	return m, err
+}
+
+// Messages returns lines of a room, newest first. With After alone they are those that follow it at once.
+func (s Chat) Messages(ctx context.Context, room int64, p web.Paging, limit int) ([]api.ChatMessage, error) {
+	forward := p.After > 0 && p.Before == 0
+	query := `SELECT id, room_id, seq, user_id, handle, text, flags, created_at FROM chat_messages WHERE room_id = $1 AND id < $2 AND id > $3`
+	if forward {
+		query += ` ORDER BY id LIMIT $4 OFFSET $5`
+	} else {
+		query += ` ORDER BY id DESC LIMIT $4 OFFSET $5`
+	}
+	rows, err := s.db.Query(ctx, query, room, below(p.Before), p.After, limit, p.Offset)
+	out, err := collectChat(rows, err, scanMessage)
+	if forward {
+		slices.Reverse(out)
+	}
+	return out, err
+}
+
+const chatEventColumns = `place, room_id, seq, type, at, payload, trace, COALESCE(event_id, 0)`
+
+func scanLogged(row chatScanner) (chat.Logged, error) {
+	var l chat.Logged
+	var at int64
+	var payload, trace string
+	if err := row.Scan(&l.Place, &l.Room, &l.Seq, &l.Type, &at, &payload, &trace, &l.ID); err != nil {
+		return l, err
+	}
+	l.At, l.Payload = time.UnixMilli(at).UTC(), json.RawMessage(payload)
+	if trace != "" {
+		var t struct {
+			ID   string      `json:"id"`
+			Hops []event.Hop `json:"hops"`
+		}
+		if err := json.Unmarshal([]byte(trace), &t); err != nil {
+			return l, fmt.Errorf("read the trace of event %d of room %d: %w", l.Seq, l.Room, err)
+		}
+		l.Trace = &event.Trace{ID: t.ID, Hops: t.Hops}
+	}
+	return l, nil
+}
+
+// Events returns the room's log with after < seq <= upTo, in the order of seq.
+func (s Chat) Events(ctx context.Context, room, after, upTo int64, limit int) ([]chat.Logged, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+chatEventColumns+` FROM chat_events WHERE room_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, room, after, upTo, limit)
+	return collectChat(rows, err, scanLogged)
+}
+
+// Unpublished returns events without an id, in the order of commits, those with a place above after.
+func (s Chat) Unpublished(ctx context.Context, after int64, limit int) ([]chat.Logged, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+chatEventColumns+` FROM chat_events WHERE event_id IS NULL AND place > $1 ORDER BY place LIMIT $2`, after, limit)
+	return collectChat(rows, err, scanLogged)
+}
+
+// LastPublished returns the highest seq of the room whose event has an id, 0 for none.
+func (s Chat) LastPublished(ctx context.Context, room int64) (int64, error) {
+	var seq int64
+	err := s.db.QueryRow(ctx, `SELECT seq FROM chat_events WHERE room_id = $1 AND event_id IS NOT NULL ORDER BY seq DESC LIMIT 1`, room).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return seq, dbError(err)
+}
+
+// SavePublished writes down the ids of published events.
+func (s Chat) SavePublished(ctx context.Context, ids []chat.Published) error {
+	return s.db.Write(ctx, nil, func(tx *Tx) error {
+		for _, p := range ids {
+			if _, err := tx.Exec(`UPDATE chat_events SET event_id = $1 WHERE room_id = $2 AND seq = $3`, p.ID, p.Room, p.Seq); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// RoomByName returns the room with exactly this name, or errs.NotFound.
+func (tx chatTx) RoomByName(name string) (chat.Room, error) {
+	return oneRoom(tx.QueryRow(`SELECT `+chatRoomColumns+` FROM chat_rooms r WHERE r.name = $1`, name))
+}
+
+// AddRoom stores a room and returns it with its id.
+func (tx chatTx) AddRoom(r chat.Room) (chat.Room, error) {
+	err := tx.QueryRow(`INSERT INTO chat_rooms (name, kind, head, created_by, created_at) VALUES ($1, $2, 0, $3, $4) RETURNING id`,
+		r.Name, r.Kind, r.CreatedBy, int64(r.CreatedAt)).Scan(&r.ID)
+	return r, dbError(err)
+}
+
+// NextSeq takes the next seq of the room, or errs.NotFound.
+func (tx chatTx) NextSeq(room int64) (int64, error) {
+	var seq int64
+	err := tx.QueryRow(`UPDATE chat_rooms SET head = head + 1 WHERE id = $1 RETURNING head`, room).Scan(&seq)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, noRoom()
+	}
+	return seq, dbError(err)
+}
+
+// AddMessage stores a line and returns its id.
+func (tx chatTx) AddMessage(m api.ChatMessage) (int64, error) {
+	var id int64
+	err := tx.QueryRow(`INSERT INTO chat_messages (room_id, seq, user_id, handle, text, flags, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
+		m.RoomID, m.Seq, m.UserID, m.Handle, m.Text, string(m.Flags), int64(m.CreatedAt)).Scan(&id)
+	return id, dbError(err)
+}
+
+// Log writes an event into its room's log and emits it.
+func (tx chatTx) Log(ev event.Event) error {
+	trace := ""
+	if ev.Trace != nil {
+		b, err := json.Marshal(ev.Trace)
+		if err != nil {
+			return fmt.Errorf("encode the trace of an event: %w", err)
+		}
+		trace = string(b)
+	}
+	if _, err := tx.Exec(`INSERT INTO chat_events (room_id, seq, type, at, payload, trace) VALUES ($1, $2, $3, $4, $5, $6)`,
+		ev.Room, ev.Seq, ev.Type, ev.At.UnixMilli(), string(ev.Payload), trace); err != nil {
+		return err
+	}
+	tx.Emit(event.StreamChat, ev)
+	return nil
+}
+
+// Sent returns what the caller sent with the key, and whether there is anything.
+func (tx chatTx) Sent(key chat.SendKey) (chat.Sent, bool, error) {
+	var s chat.Sent
+	err := tx.QueryRow(`SELECT message_id, seq, print FROM chat_sent WHERE caller = $1 AND key = $2`, key.Caller, key.Key).Scan(&s.ID, &s.Seq, &s.Print)
+	if errors.Is(err, sql.ErrNoRows) {
+		return chat.Sent{}, false, nil
+	}
+	return s, err == nil, dbError(err)
+}
+
+// KeepSent remembers for good what was sent with the key.
+func (tx chatTx) KeepSent(key chat.SendKey, s chat.Sent) error {
+	_, err := tx.Exec(`INSERT INTO chat_sent (caller, key, print, message_id, seq) VALUES ($1, $2, $3, $4, $5)`, key.Caller, key.Key, s.Print, s.ID, s.Seq)
+	return err
+}
