@@ -307,10 +307,19 @@ func (tx authTx) SetSetup(hash []byte) error {
 	return err
 }
 
+const authSetup = `SELECT hash FROM auth_setup WHERE id = 1`
+
 // Setup returns the hash of the setup link, nil when there is none.
-func (tx authTx) Setup() ([]byte, error) {
+func (s Auth) Setup(ctx context.Context) ([]byte, error) {
+	return scanSetup(s.db.QueryRow(ctx, authSetup))
+}
+
+// Setup returns the hash of the setup link, nil when there is none.
+func (tx authTx) Setup() ([]byte, error) { return scanSetup(tx.QueryRow(authSetup)) }
+
+func scanSetup(row *sql.Row) ([]byte, error) {
 	var hash []byte
-	err := tx.QueryRow(`SELECT hash FROM auth_setup WHERE id = 1`).Scan(&hash)
+	err := row.Scan(&hash)
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, nil
 	}

@@ -144,23 +144,17 @@ func (a *Auth) Sessions(ctx context.Context, user int64) ([]Session, error) {
 	return live, err
 }
 
-// EndSession ends one session of the user inside the caller's transaction; errs.NotFound when it is not
-// theirs. Call SessionsEnded after the commit.
+// EndSession ends one session of the user inside a transaction; errs.NotFound when it is not theirs. Call
+// Changed after the commit.
 func (a *Auth) EndSession(tx Tx, user, id int64) error { return tx.DeleteSession(user, id) }
 
-// EndOtherSessions ends every session of the user but one (0 for none), and all tokens of our own issue.
-// Call SessionsEnded after the commit.
+// EndOtherSessions ends every session of the user but one (0 for none), and all tokens that the portal handed out.
+// Call Changed after the commit.
 func (a *Auth) EndOtherSessions(tx Tx, user, keep int64) error {
 	if _, err := tx.UpdateUser(user, UserChange{EndTokens: true}); err != nil {
 		return err
 	}
 	return tx.DeleteSessions(user, keep, time.Time{})
-}
-
-// SessionsEnded makes ended sessions count: nothing of them is remembered for the next request.
-func (a *Auth) SessionsEnded(u User) {
-	a.sessions.clear()
-	a.forget(u)
 }
 
 // seen notes the use of a user, and of one of their sessions, at most once an hour. The call goes on without it.

@@ -29,24 +29,14 @@ func setupGone() error {
 	return errs.New(errs.Denied, "this setup link does not work any more; the program prints a new one at each start until there is an administrator")
 }
 
-func setupMatches(tx Tx, token string) error {
-	kept, err := tx.Setup()
-	if err != nil {
-		return err
-	}
-	if len(kept) == 0 || subtle.ConstantTimeCompare(kept, hashOf(token)) != 1 {
-		return setupGone()
-	}
-	return nil
+func setupMatches(kept []byte, token string) bool {
+	return len(kept) > 0 && subtle.ConstantTimeCompare(kept, hashOf(token)) == 1
 }
 
 // SetupWorks reports whether the token is that of the current setup link.
 func (a *Auth) SetupWorks(ctx context.Context, token string) (bool, error) {
-	err := a.store.Update(ctx, nil, func(tx Tx) error { return setupMatches(tx, token) })
-	if errs.Is(err, errs.Denied) {
-		return false, nil
-	}
-	return err == nil, err
+	kept, err := a.store.Setup(ctx)
+	return err == nil && setupMatches(kept, token), err
 }
 
 // PrepareSetup does the slow part of making the first administrator: it checks the account and hashes its
@@ -72,10 +62,14 @@ func (a *Auth) PrepareSetup(ctx context.Context, token string, acc Account) (New
 
 // Setup makes the prepared administrator inside the caller's transaction and uses the link up. A user of
 // that name who has no password (mail or a token made them) is taken over: whoever has the link runs
-// the installation. Call SessionsEnded after the commit.
+// the installation. Call Changed after the commit.
 func (a *Auth) Setup(ctx context.Context, tx Tx, token string, n NewUser, peer Peer) (User, SessionToken, error) {
-	if err := setupMatches(tx, token); err != nil {
+	kept, err := tx.Setup()
+	if err != nil {
 		return User{}, "", err
+	}
+	if !setupMatches(kept, token) {
+		return User{}, "", setupGone()
 	}
 	u, added, err := a.add(ctx, tx, n)
 	if err != nil {

@@ -129,7 +129,10 @@ func (a *Auth) passwordOf(ctx context.Context, local string) (User, string, erro
 func (a *Auth) renewHash(ctx context.Context, u User, old, password string) {
 	phc, err := a.hasher.hash(ctx, password)
 	if err == nil {
-		_, err = a.change(ctx, u.ID, func(tx Tx) (User, error) { return tx.UpdateUser(u.ID, UserChange{Password: &phc, PasswordWas: &old}) })
+		err = a.store.Update(ctx, nil, func(tx Tx) error {
+			_, err := tx.UpdateUser(u.ID, UserChange{Password: &phc, PasswordWas: &old})
+			return err
+		})
 	}
 	if err != nil {
 		a.log.Warn("password hash not renewed", "user", u.Name, "err", err.Error())
@@ -212,43 +215,48 @@ func (a *Auth) SignUp(ctx context.Context, tx Tx, n NewUser, peer Peer) (User, S
 	return u, token, err
 }
 
-// ChangePassword sets a new password after checking the current one, and ends every other session and all tokens of
-// our own issue. keep is the session that stays.
-func (a *Auth) ChangePassword(ctx context.Context, id, keep int64, current, next string, peer Peer) error {
+// PasswordChange is a change of password that was checked and hashed, ready for a transaction.
+type PasswordChange struct {
+	user     int64
+	was, phc string
+}
+
+// PrepareChange does the slow part of a change of password: it checks the current one and hashes the next. A wrong
+// one is errs.Invalid and names the field; too many wrong ones are errs.Limited.
+func (a *Auth) PrepareChange(ctx context.Context, id int64, current, next string, peer Peer) (PasswordChange, error) {
 	u, err := a.store.UserByID(ctx, id)
 	if err != nil {
-		return err
+		return PasswordChange{}, err
 	}
 	if err := CheckPassword("password", next, u.Name); err != nil {
-		return err
+		return PasswordChange{}, err
 	}
 	release, err := a.throttled(u.Name, peer)
 	if err != nil {
-		return err
+		return PasswordChange{}, err
 	}
-	phc, err := a.store.Password(ctx, id)
+	was, err := a.store.Password(ctx, id)
 	if err != nil {
-		return err
+		return PasswordChange{}, err
 	}
-	ok, _, err := a.hasher.matches(ctx, phc, current)
+	ok, _, err := a.hasher.matches(ctx, was, current)
 	if err != nil {
-		return err
+		return PasswordChange{}, err
 	}
 	if !ok {
-		return errs.BadField("current", "is not your password")
+		return PasswordChange{}, errs.BadField("current", "is not your password")
 	}
 	release()
-	fresh, err := a.hasher.hash(ctx, next)
+	phc, err := a.hasher.hash(ctx, next)
+	return PasswordChange{user: id, was: was, phc: phc}, err
+}
+
+// ChangePassword sets the prepared password inside a transaction and ends every session of the user but keep, and all tokens
+// that the portal handed out. Call Changed after the commit.
+func (a *Auth) ChangePassword(tx Tx, p PasswordChange, keep int64) (User, error) {
+	u, err := tx.UpdateUser(p.user, UserChange{Password: &p.phc, PasswordWas: &p.was, EndTokens: true})
 	if err != nil {
-		return err
+		return u, err
 	}
-	_, err = a.change(ctx, id, func(tx Tx) (User, error) {
-		u, err := tx.UpdateUser(id, UserChange{Password: &fresh, PasswordWas: &phc, EndTokens: true})
-		if err != nil {
-			return u, err
-		}
-		return u, tx.DeleteSessions(id, keep, time.Time{})
-	})
-	a.sessions.clear()
-	return err
+	return a.dress(u), tx.DeleteSessions(p.user, keep, time.Time{})
 }

@@ -26,6 +26,8 @@ type Store interface {
 	// Sessions returns the user's sessions, the last used first.
 	Sessions(ctx context.Context, user int64) ([]Session, error)
 	SessionByHash(ctx context.Context, hash []byte) (Session, error)
+	// Setup returns what Tx.SetSetup kept, nil when there is none.
+	Setup(ctx context.Context) ([]byte, error)
 }
 
 // Tx is what auth changes inside one transaction.

@@ -198,26 +198,16 @@ func (a *Auth) dress(u User) User {
 	return u
 }
 
-// forget drops a user from the caches; called after the commit of what changed them.
+// Changed makes what was changed about a user count for the next request; call it after the commit of a
+// transaction that changed one.
+func (a *Auth) Changed(u User) {
+	a.sessions.clear()
+	a.forget(u)
+}
+
 func (a *Auth) forget(u User) {
 	a.byID.drop(u.ID)
 	a.byName.drop(u.Name)
-}
-
-// change updates a user in a transaction and makes it count at once.
-func (a *Auth) change(ctx context.Context, id int64, fn func(tx Tx) (User, error)) (User, error) {
-	var u User
-	err := a.store.Update(ctx, nil, func(tx Tx) error {
-		var err error
-		u, err = fn(tx)
-		return err
-	})
-	if err != nil {
-		return User{}, err
-	}
-	u = a.dress(u)
-	a.forget(u)
-	return u, nil
 }
 
 // maxDisplay bounds the name for people, in characters.
@@ -232,18 +222,20 @@ func cleanDisplay(name string) (string, error) {
 	return name, nil
 }
 
-// SetDisplay changes the user's name for people; "" removes it.
-func (a *Auth) SetDisplay(ctx context.Context, id int64, name string) (User, error) {
+// SetDisplay changes the user's name for people inside a transaction; "" removes it.
+func (a *Auth) SetDisplay(tx Tx, id int64, name string) (User, error) {
 	name, err := cleanDisplay(name)
 	if err != nil {
 		return User{}, err
 	}
-	return a.change(ctx, id, func(tx Tx) (User, error) { return tx.UpdateUser(id, UserChange{Display: &name}) })
+	u, err := tx.UpdateUser(id, UserChange{Display: &name})
+	return a.dress(u), err
 }
 
-// SetRoles gives the user exactly these roles. Tokens of our own issue that carry the old ones end. The last
-// administrator cannot be removed (errs.Conflict); an unknown role is errs.Invalid.
-func (a *Auth) SetRoles(ctx context.Context, id int64, roles []string) (User, error) {
+// SetRoles gives the user exactly these roles inside a transaction; call Changed after its commit. Tokens
+// that the portal handed out end. The last administrator keeps the role (errs.Conflict); an unknown role
+// is errs.Invalid.
+func (a *Auth) SetRoles(tx Tx, id int64, roles []string) (User, error) {
 	clean := []string{}
 	for _, r := range Roles() {
 		if slices.Contains(roles, r) {
@@ -255,28 +247,24 @@ func (a *Auth) SetRoles(ctx context.Context, id int64, roles []string) (User, er
 			return User{}, errs.BadField("roles", "must be of %s", strings.Join(Roles(), ", "))
 		}
 	}
-	return a.change(ctx, id, func(tx Tx) (User, error) {
-		return keepAnAdmin(tx, func() (User, error) { return tx.UpdateUser(id, UserChange{Roles: &clean, EndTokens: true}) })
-	})
+	return a.keepAnAdmin(tx, func() (User, error) { return tx.UpdateUser(id, UserChange{Roles: &clean, EndTokens: true}) })
 }
 
-// SetDisabled shuts the user out or lets them in again; shutting out ends sessions and tokens at
-// once, and app passwords work no more while it lasts.
-func (a *Auth) SetDisabled(ctx context.Context, id int64, disabled bool) (User, error) {
-	defer a.sessions.clear()
-	return a.change(ctx, id, func(tx Tx) (User, error) {
-		return keepAnAdmin(tx, func() (User, error) {
-			u, err := tx.UpdateUser(id, UserChange{Disabled: &disabled, EndTokens: disabled})
-			if err != nil || !disabled {
-				return u, err
-			}
-			return u, tx.DeleteSessions(id, 0, time.Time{})
-		})
+// SetDisabled shuts the user out or lets them in again, inside a transaction; call Changed after its commit.
+// Shutting out ends sessions and tokens at once, and app passwords work no more while it lasts. The last
+// administrator cannot be shut out (errs.Conflict).
+func (a *Auth) SetDisabled(tx Tx, id int64, disabled bool) (User, error) {
+	return a.keepAnAdmin(tx, func() (User, error) {
+		u, err := tx.UpdateUser(id, UserChange{Disabled: &disabled, EndTokens: disabled})
+		if err != nil || !disabled {
+			return u, err
+		}
+		return u, tx.DeleteSessions(id, 0, time.Time{})
 	})
 }
 
 // keepAnAdmin refuses a change that would leave an installation without its only administrator.
-func keepAnAdmin(tx Tx, change func() (User, error)) (User, error) {
+func (a *Auth) keepAnAdmin(tx Tx, change func() (User, error)) (User, error) {
 	before, err := tx.CountAdmins()
 	if err != nil {
 		return User{}, err
@@ -289,7 +277,7 @@ func keepAnAdmin(tx Tx, change func() (User, error)) (User, error) {
 	if err == nil && before > 0 && after == 0 {
 		err = errs.New(errs.Conflict, "this is the only administrator left; make somebody else one first")
 	}
-	return u, err
+	return a.dress(u), err
 }
 
 // Users returns a page of users for administrators, newest first, and how many match in all.
