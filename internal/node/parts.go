@@ -9,7 +9,9 @@ import (
 	"uniqverse/internal/api"
 	"uniqverse/internal/auth"
 	"uniqverse/internal/web"
+	"uniqverse/services/chat"
 	"uniqverse/services/portal"
+	"uniqverse/services/xengine"
 	"uniqverse/smtpd"
 	"uniqverse/store"
 )
@@ -33,7 +35,7 @@ func (n *Node) parts(ctx context.Context, site *web.Site) ([]part, error) {
 	for _, make := range []struct {
 		service string
 		part    func(context.Context, *web.Site) (part, error)
-	}{{"portal", n.portal}} {
+	}{{"portal", n.portal}, {"chat", n.chat}} {
 		if !n.cfg.Services.Has(make.service) {
 			continue
 		}
@@ -62,7 +64,17 @@ func (n *Node) portal(_ context.Context, site *web.Site) (part, error) {
 		return part{}, err
 	}
 	n.services = append(n.services, running{name: "portal", run: s.Run})
-	return part{"portal", "Portal", s.Endpoints(), s.Discovery()}, nil
+	people := portal.NewIdentity(portal.IdentityOptions{Auth: n.auth, Site: site, Submission: n.SMTP(smtpd.Submission)})
+	return part{"portal", "Portal", append(s.Endpoints(), people.Endpoints()...), s.Discovery()}, nil
+}
+
+// chat makes chat and the desk, which is mounted on chat's port.
+func (n *Node) chat(_ context.Context, site *web.Site) (part, error) {
+	log := n.opts.Log.With("svc", "chat")
+	s := chat.New(chat.Options{Store: store.NewChat(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Moderator: xengine.New(xengine.Options{}), Origin: site.OriginAllowed,
+		Log: log, Now: n.opts.Now})
+	n.services = append(n.services, running{name: "chat", run: s.Run})
+	return part{"chat", "Chat", s.Endpoints(), s.Discovery()}, nil
 }
 
 // mailboxes asks mail on behalf of the portal's callers.
