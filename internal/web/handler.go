@@ -202,8 +202,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.Request = r.WithContext(context.WithValue(ctx, callKey{}, c))
 	rw.before = func(status int) {
 		hops := c.Trace().Hops
-		if down := rw.Header().Get("X-QNetworks-Hops"); down != "" {
-			hops = append(hops, event.ParseHops(down)...) // a proxied answer: the way further on comes after ours
+		if down := event.ParseHops(rw.Header().Get("X-QNetworks-Hops")); len(down) >= len(hops) {
+			hops = down // a proxied answer tells the whole way, ours included
 		}
 		rw.Header().Set("X-QNetworks-Trace", c.trace.ID)
 		rw.Header().Set("X-QNetworks-Hops", event.FormatHops(hops))
