@@ -64,24 +64,32 @@
   }
 
   // --- the connection: one bar that says what is wrong and why, one badge where a page has it ---
-  let wasDown = false, hideTimer = 0;
+  let wasDown = false, timer = 0;
   function link(state, why = "") {
     const bar = $("[data-linkbar]");
+    clearTimeout(timer);
+    if (state === "down" && bar.hidden) { // an interruption shorter than this is nobody's business
+      timer = setTimeout(showLink, 1200, bar, state, why);
+      return;
+    }
+    showLink(bar, state, why);
+  }
+  function showLink(bar, state, why) {
     for (const b of $$("[data-live-badge]")) {
-      b.textContent = state === "live" ? "live" : state === "stopped" ? "stopped" : wasDown ? "reconnecting" : "connecting";
+      b.textContent = { live: "live", down: "reconnecting", stopped: "stopped" }[state];
       b.classList.toggle("tone-ok", state === "live");
       b.classList.toggle("tone-warn", state === "down");
       b.classList.toggle("tone-bad", state === "stopped");
     }
-    if (!bar) return;
-    clearTimeout(hideTimer);
     bar.classList.toggle("is-bad", state === "stopped");
     bar.classList.toggle("is-ok", state === "live");
     if (state === "live") {
-      if (!wasDown) { bar.hidden = true; return; }
+      bar.hidden = !wasDown;
+      if (wasDown) {
+        bar.textContent = "Connected again. Nothing was missed.";
+        timer = setTimeout(() => { bar.hidden = true; }, 2500);
+      }
       wasDown = false;
-      bar.textContent = "Connected again. Nothing was missed.";
-      hideTimer = setTimeout(() => { bar.hidden = true; }, 2500);
       return;
     }
     wasDown = true;

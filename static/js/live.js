@@ -88,13 +88,21 @@
     const s = e.detail.status;
     link("down", s === 401 || s === 403 ? "Your session ended. Sign in again to go on." : s ? `The service answers ${s}. Trying again…` : "");
   });
-  // An answer from elsewhere (a sign-in page, say) must not take the place of a part of this one.
+  // The first connection is not repeated by the extension, so that is done here.
+  const isStream = (e) => e.detail.ctx?.sourceElement?.matches?.("[data-live]");
+  function again(el, why) {
+    link("down", why);
+    setTimeout(() => htmx.trigger(el, "uq-connect"), 2000 + Math.random() * 4000);
+  }
+  document.addEventListener("htmx:error", (e) => { if (isStream(e)) again(e.detail.ctx.sourceElement); });
   document.addEventListener("htmx:before:response", (e) => {
-    const r = e.detail.ctx.response.raw;
-    if (e.detail.ctx.sourceElement.matches?.("[data-refresh]") && r.redirected) e.preventDefault();
-    if (e.detail.ctx.sourceElement.matches?.("[data-live]") && !r.ok) {
-      link("stopped", r.status === 401 || r.status === 403 ? "This page is not live: sign in again." : `This page is not live: the service answers ${r.status}. Reload to try again.`);
+    const el = e.detail.ctx.sourceElement, r = e.detail.ctx.response.raw;
+    if (isStream(e) && !r.ok) {
+      if (r.status >= 500 || r.status === 429) again(el, `The service answers ${r.status}. Trying again…`);
+      else link("stopped", r.status === 401 || r.status === 403 ? "This page is not live: sign in again." : `This page is not live: the service answers ${r.status}.`);
     }
+    // An answer from elsewhere (a sign-in page, say) must not take the place of a part of this one.
+    if (r.redirected && el.matches?.("[data-refresh]")) e.preventDefault();
   });
 
   // --- a WebSocket of events: own code, since its frames carry what players posted and must stay data ---

@@ -47,26 +47,27 @@
     li.append(av, head, text);
     return li;
   }
-  const dayOf = (li) => $("time", li).dateTime.slice(0, 10);
-  // place puts a line where its seq belongs: nearly always the end; lines on their way stay below it.
+  // Days are the reader's own; the server could only part the lines by days in UTC.
+  const dayOf = (li) => new Date($("time", li).dateTime).toDateString();
+  function dayBefore(li) {
+    const d = el("li", "day");
+    d.dataset.day = dayOf(li);
+    d.append(timeElement("day", $("time", li).dateTime));
+    li.before(d);
+  }
+  $$(".day", list).forEach((d) => d.remove());
+  $$(".line", list).forEach((li, i, all) => { if (!i || dayOf(all[i - 1]) !== dayOf(li)) dayBefore(li); });
+  // place puts a line where its seq belongs: nearly always the end; lines on their way have none and stay below.
   function place(li) {
     $("[data-room-empty]", room)?.remove();
     const seq = Number(li.dataset.seq) || Infinity;
-    const lines = $$(".line[data-seq]", list);
-    let prev = null;
-    for (let i = lines.length - 1; i >= 0; i--) if (Number(lines[i].dataset.seq) < seq) { prev = lines[i]; break; }
-    if (seq === Infinity) { prev = $$(".line", list).at(-1) || null; }
-    if (!prev || dayOf(prev) !== dayOf(li)) {
-      if (!$(`[data-day="${dayOf(li)}"]`, list)) {
-        const d = el("li", "day");
-        d.dataset.day = dayOf(li);
-        d.append(timeElement("day", $("time", li).dateTime));
-        if (prev) prev.after(d, li); else list.prepend(d, li);
-        return;
-      }
-      prev = $(`[data-day="${dayOf(li)}"]`, list);
-    }
-    prev.after(li);
+    const prev = $$(".line", list).findLast((l) => seq === Infinity || Number(l.dataset.seq) < seq);
+    const next = prev?.nextElementSibling;
+    if (next?.dataset.day === dayOf(li)) next.after(li);
+    else if (prev) prev.after(li);
+    else list.prepend(li);
+    if (li.previousElementSibling?.dataset.day !== dayOf(li) && (!prev || dayOf(prev) !== dayOf(li))) dayBefore(li);
+    if (list.children.length > 800 && atEnd()) for (let i = 0; i < 200; i++) list.firstElementChild.remove();
   }
   const find = (id) => $(`.line[data-id="${Number(id)}"]`, list);
 
