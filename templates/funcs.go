@@ -13,9 +13,9 @@ import (
 )
 
 // funcs are the functions of the templates. The ones that return template.HTML escape every text they are given.
-func funcs(now func() time.Time) template.FuncMap {
+func funcs(now func() time.Time, icons *iconSet) template.FuncMap {
 	return template.FuncMap{
-		"icon":      icon,
+		"icon":      icons.draw,
 		"time":      timeAbs,
 		"clock":     timeClock,
 		"day":       timeDay,
@@ -54,7 +54,7 @@ func funcs(now func() time.Time) template.FuncMap {
 		"roomicon":    roomIcon,
 		"serviceicon": serviceIcon,
 		"pick":        pick,
-		"iconnames":   iconNames,
+		"iconnames":   func() []string { return icons.names },
 		"tokens": func() []string {
 			return []string{"bg", "surface", "surface-2", "surface-3", "text", "accent", "accent-solid", "sun", "ok", "warn", "bad", "info"}
 		},

@@ -77,7 +77,11 @@ func New(o Options) (*Set, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	shared := template.New("").Funcs(funcs(o.Now))
+	icons, err := newIconSet()
+	if err != nil {
+		return nil, err
+	}
+	shared := template.New("").Funcs(funcs(o.Now, icons))
 	names, err := files.ReadDir(".")
 	if err != nil {
 		return nil, fmt.Errorf("list templates: %w", err)
