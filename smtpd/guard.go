@@ -102,7 +102,7 @@ func newGuard(srv *Server, raw net.Conn, mode Mode, remote netip.Addr) *guard {
 	g := &guard{
 		srv: srv, mode: mode, id: newID(), raw: raw, conn: raw, remote: remote,
 		loopback: remote.IsLoopback(), started: time.Now(),
-		buf: make([]byte, bufferSize),
+		buf: make([]byte, max(bufferSize, srv.limits.CommandLine)), // a whole line always fits
 	}
 	g.ctx, g.cancel = context.WithCancel(srv.base)
 	return g

@@ -147,7 +147,8 @@ func TestShutdownEndsAtItsDeadline(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []*textproto.Conn{storing, sending} {
-		if line, err := c.ReadLine(); err == nil {
+		// Who is fast enough is still told to try again; nobody is told 250 or to give up.
+		if line, err := c.ReadLine(); err == nil && !strings.HasPrefix(line, "4") {
 			t.Errorf("got %q after the deadline", line)
 		}
 	}
