@@ -81,6 +81,7 @@ type Call struct {
 	route    string    // "GET /rooms", for metrics; "" before a route was found
 	endpoint *Endpoint // nil before a route was found
 	given    params    // what was sent, for Form
+	decoded  any       // the parameters, when they were read before the caller was asked for
 	release  func()    // gives back the slot of a request
 }
 

@@ -59,8 +59,18 @@ type params struct {
 	list json.RawMessage // a JSON array body
 }
 
+// readEarly keeps the parameters for decode.
+func readEarly[In any](c *Call) error {
+	in, err := decode[In](c)
+	c.decoded = in
+	return err
+}
+
 // decode reads the request's parameters into an In. It reads the body at most once.
 func decode[In any](c *Call) (In, error) {
+	if in, ok := c.decoded.(In); ok {
+		return in, nil
+	}
 	var in In
 	p, err := readParams(c)
 	c.given = p

@@ -39,8 +39,10 @@ type Endpoint struct {
 	maxBody  int64
 	status   int
 	longLife bool
-	noAuth   bool // health and the like: nobody is asked who they are
-	guarded  bool // refused from foreign pages whoever calls
+	noAuth   bool                // health and the like: nobody is asked who they are
+	guarded  bool                // refused from foreign pages whoever calls
+	first    func(c *Call) error // reads the parameters before the caller is asked for; nil for the usual order
+	early    func(c *Call) error // what first is set to by ParamsFirst
 	retry    func(c *Call, err error) (Page, bool)
 }
 
@@ -60,7 +62,7 @@ const (
 // (another service). In is a struct decoded from path, query and body (see Decode); Out is
 // answered as JSON.
 func Query[In, Out any](method, path string, access Access, summary string, fn func(*Call, In) (Out, error)) Endpoint {
-	return Endpoint{Method: method, Path: path, Access: access, Summary: summary, kind: kindQuery,
+	return Endpoint{Method: method, Path: path, Access: access, Summary: summary, kind: kindQuery, early: readEarly[In],
 		in: reflect.TypeFor[In](), out: reflect.TypeFor[Out](), serve: func(c *Call) (any, error) {
 			in, err := decode[In](c)
 			if err != nil {
@@ -150,6 +152,13 @@ func (e Endpoint) Retry(to func(c *Call, err error) (Page, bool)) Endpoint {
 // sign-in and sign-up forms.
 func (e Endpoint) OwnPagesOnly() Endpoint {
 	e.guarded = true
+	return e
+}
+
+// ParamsFirst answers wrong parameters (422) before it asks who is calling: for a Query whose
+// callers rely on that order. Whoever has no right still learns nothing but the parameters' form.
+func (e Endpoint) ParamsFirst() Endpoint {
+	e.first = e.early
 	return e
 }
 

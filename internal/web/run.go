@@ -18,15 +18,24 @@ func (c *Call) run(e *Endpoint, r *http.Request) {
 	c.Request = r // the mux has set the path values
 	c.endpoint = e
 	c.route = e.Method + " " + e.Path
-	if err := c.admit(e); err != nil {
-		c.failAt(e, err)
-		return
-	}
 	max := e.maxBody
 	if max == 0 {
 		max = defaultMaxBody
 	}
 	r.Body = http.MaxBytesReader(c.w, r.Body, max)
+	if e.first != nil {
+		if err := e.first(c); err != nil {
+			if busy := c.handler.limiter.take(r, Caller{}); busy != nil {
+				err = busy
+			}
+			c.failAt(e, err)
+			return
+		}
+	}
+	if err := c.admit(e); err != nil {
+		c.failAt(e, err)
+		return
+	}
 	if e.longLife {
 		c.giveBack() // a stream holds no slot of the short requests
 	} else {
