@@ -106,12 +106,26 @@ func TestArgs(t *testing.T) {
 	}
 }
 
-func TestTour(t *testing.T) {
-	if got := FiveMinuteTour(TourHosts{Domain: "x.org"}); len(got) != 0 {
-		t.Errorf("a tour with no hosts has %d steps", len(got))
+func TestWayBack(t *testing.T) {
+	for _, c := range []struct {
+		page Page
+		want string
+	}{
+		{Page{}, "/login"},
+		{Page{Path: "/login?next=%2Fx"}, "/login"},
+		{Page{Path: "/inbox"}, "/login?next=%2Finbox"},
+		{Page{Path: "/inbox?user=a&access_token=secret", Prefix: "/proxy/email"}, "/login?next=%2Fproxy%2Femail%2Finbox%3Fuser%3Da"},
+		{Page{Path: "/inbox?access_token=secret"}, "/login?next=%2Finbox"},
+		{Page{Path: "/inbox?%zz"}, "/login?next=%2Finbox"},
+		{Page{Path: "/inbox", PortalBase: "http://p"}, "http://p/login"},
+	} {
+		if got := c.page.SignInURL(); got != c.want {
+			t.Errorf("%+v: %s, want %s", c.page, got, c.want)
+		}
 	}
-	all := FiveMinuteTour(TourHosts{Domain: "x.org", Portal: "http://p", Game: "http://g", Email: "http://e", Chat: "http://c", SMTP: "h:25"})
-	if len(all) != 5 || all[1].Command != "swaks --server h:25 --to pilot@x.org" {
-		t.Errorf("the tour is %+v", all)
+	for path, want := range map[string]string{"": "/inbox", "/inbox?filter=unread": "/inbox?filter=unread", "/": "/", "/tickets": "/inbox", "/inbox/x": "/inbox"} {
+		if got := (Page{Path: path}).Self("/inbox", "/"); got != want {
+			t.Errorf("Self at %q is %q, want %q", path, got, want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package templates
 
 import (
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -87,11 +88,33 @@ func DefaultNav(service string, admin bool) []Link {
 		Link{Label: "API", Href: "/docs", Icon: "book", Key: "a"})
 }
 
-// SignInURL returns the portal's sign-in page, with the way back to this one.
+// SignInURL returns the portal's sign-in page, with the way back to this one. A token in the address stays behind:
+// the way back is for the session that the sign-in makes.
 func (p Page) SignInURL() string {
 	to := p.ToPortal("/login")
-	if p.Path == "" || p.Path == "/login" || p.PortalBase != "" {
+	path, query, _ := strings.Cut(p.Path, "?")
+	if path == "" || path == "/login" || p.PortalBase != "" {
 		return to // a next on another origin would be refused, and rightly
 	}
-	return to + "?next=" + url.QueryEscape(p.Prefix+p.Path)
+	if q, err := url.ParseQuery(query); err != nil {
+		query = ""
+	} else if q.Has("access_token") {
+		q.Del("access_token")
+		query = q.Encode()
+	}
+	next := p.Prefix + path
+	if query != "" {
+		next += "?" + query
+	}
+	return to + "?next=" + url.QueryEscape(next)
+}
+
+// Self returns Path when it is one of the page's own paths, else the first of them: a refused form is shown at the path
+// it was posted to, which answers no GET with this page.
+func (p Page) Self(own ...string) string {
+	path, _, _ := strings.Cut(p.Path, "?")
+	if slices.Contains(own, path) {
+		return p.Path
+	}
+	return own[0]
 }

@@ -36,8 +36,11 @@ func samples() []sample {
 
 func portalSamples() []sample {
 	demo := templates.User{ID: 1, Email: "demo@vezeuniqverse.com", Demo: true}
-	tour := templates.FiveMinuteTour(templates.TourHosts{Domain: "vezeuniqverse.com", Portal: "http://localhost:8000", Game: "http://localhost:8002",
-		Email: "http://localhost:8004", Chat: "http://localhost:8010", SMTP: "localhost:2525"})
+	tour := []templates.TourStep{
+		{Title: "Make a mailbox", Text: "A name becomes an address; asking twice changes nothing.", Command: "curl -X POST http://localhost:8000/provision/pilot"},
+		{Title: "Send it a mail", Text: "Through the real SMTP listener.", Command: "swaks --server localhost:2525 --to pilot@vezeuniqverse.com", Link: templates.Link{Label: "Open the inbox", Href: "/proxy/email/inbox?user=pilot"}},
+		{Title: "Talk in two browsers", Text: "Open a room, then open it again beside it, and write.", Command: "curl -X POST 'http://localhost:8010/rooms?name=Hangar&kind=global'", Link: templates.Link{Label: "Open the rooms", Href: "/proxy/chat/rooms"}},
+	}
 	lat := []float64{1.2, 1.4, 1.1, 1.3, 2.2, 1.6, 1.2, 1.1, 1.4, 1.9, 1.3}
 	helm := templates.HelmView{
 		Domain: "vezeuniqverse.com", Tour: tour, CanSignUp: true, EventsURL: "/events",

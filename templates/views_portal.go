@@ -19,7 +19,7 @@ type HelmView struct {
 	Services  []ServiceTile
 	Counts    []Count
 	Ticker    []TickerLine // newest first, about 20
-	Tour      []TourStep   // the five-minute tour; see FiveMinuteTour
+	Tour      []TourStep   // the five-minute tour
 	CanSignUp bool         // shows "create an account" to who is signed out
 	// EventsURL is an SSE stream of the events of section 5, as Link.Href. Each one becomes a ticker line at once, and
 	// service.up, service.down and a few counted types refresh the tiles. "" is a page that is not live.

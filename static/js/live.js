@@ -102,7 +102,7 @@
       else link("stopped", r.status === 401 || r.status === 403 ? "This page is not live: sign in again." : `This page is not live: the service answers ${r.status}.`);
     }
     // An answer from elsewhere (a sign-in page, say) must not take the place of a part of this one.
-    if (r.redirected && el.matches?.("[data-refresh]")) e.preventDefault();
+    if ((r.redirected || !r.headers.get("Content-Type")?.startsWith("text/html")) && el.matches?.("[data-refresh]")) e.preventDefault();
   });
 
   // --- a WebSocket of events: own code, since its frames carry what players posted and must stay data ---
