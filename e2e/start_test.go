@@ -25,11 +25,21 @@ type system struct {
 	t   testing.TB
 	dir string
 	env map[string]string
+	log *slog.Logger // nil is silent, or stderr under -v
 }
 
 // start runs the product in this process with these settings (NAME=value) on free ports and
 // a folder that goes with the test, and ends it with the test.
 func start(t testing.TB, env ...string) *system {
+	t.Helper()
+	s := prepare(t, env...)
+	s.boot()
+	t.Cleanup(s.end)
+	return s
+}
+
+// prepare is start without the starting: for tests that change something before boot.
+func prepare(t testing.TB, env ...string) *system {
 	t.Helper()
 	s := &system{t: t, dir: t.TempDir(), env: map[string]string{"UNI_PORT": "0", "GAME_PORT": "0", "EMAIL_PORT": "0", "CHAT_PORT": "0",
 		"EMAIL_SMTP_25": "0", "EMAIL_SMTP_587": "0", "EMAIL_SMTP_465": "0", "EMAIL_DNS": "off"}}
@@ -38,8 +48,6 @@ func start(t testing.TB, env ...string) *system {
 		k, v, _ := strings.Cut(e, "=")
 		s.env[k] = v
 	}
-	s.boot()
-	t.Cleanup(s.end)
 	return s
 }
 
@@ -54,8 +62,11 @@ func (s *system) boot() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	log := slog.New(slog.DiscardHandler)
-	if testing.Verbose() {
+	log := s.log
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if s.log == nil && testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
 	s.Node, err = node.Start(s.t.Context(), node.Options{Config: cfg, Version: "test", Log: log})
