@@ -35,11 +35,11 @@ func (s Chat) Update(ctx context.Context, once *web.Once, fn func(chat.Tx) error
 	return s.db.Write(ctx, once, func(tx *Tx) error { return fn(chatTx{tx}) })
 }
 
-// chatScanner is a row or rows.
-type chatScanner interface{ Scan(dest ...any) error }
+// rowScanner is a row or rows.
+type rowScanner interface{ Scan(dest ...any) error }
 
-// collectChat scans and closes rows; err is that of the query.
-func collectChat[T any](rows *sql.Rows, err error, scan func(chatScanner) (T, error)) ([]T, error) {
+// collectRows scans and closes rows; err is that of the query.
+func collectRows[T any](rows *sql.Rows, err error, scan func(rowScanner) (T, error)) ([]T, error) {
 	if err != nil {
 		return nil, dbError(err)
 	}
@@ -65,14 +65,14 @@ func below(before int64) int64 {
 
 const chatRoomColumns = `r.id, r.name, r.kind, r.head, r.created_by, r.created_at`
 
-func scanRoom(row chatScanner) (chat.Room, error) {
+func scanRoom(row rowScanner) (chat.Room, error) {
 	var r chat.Room
 	err := row.Scan(&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt)
 	return r, err
 }
 
 // oneRoom is scanRoom for a single row; none is errs.NotFound.
-func oneRoom(row chatScanner) (chat.Room, error) {
+func oneRoom(row rowScanner) (chat.Room, error) {
 	r, err := scanRoom(row)
 	if errors.Is(err, sql.ErrNoRows) {
 		return chat.Room{}, noRoom()
@@ -102,7 +102,7 @@ func (s Chat) Rooms(ctx context.Context, kind string, p web.Paging, limit int) (
 		query += ` ORDER BY r.id LIMIT $3 OFFSET $4`
 	}
 	rows, err := s.db.Query(ctx, query, args...)
-	out, err := collectChat(rows, err, scanRoom)
+	out, err := collectRows(rows, err, scanRoom)
 	if back {
 		slices.Reverse(out)
 	}
@@ -113,7 +113,7 @@ const chatRowColumns = chatRoomColumns + `, COALESCE(m.handle, ''), COALESCE(SUB
 
 const chatLastLine = ` LEFT JOIN chat_messages m ON m.id = (SELECT MAX(l.id) FROM chat_messages l WHERE l.room_id = r.id)`
 
-func scanRoomRow(row chatScanner) (chat.RoomRow, error) {
+func scanRoomRow(row rowScanner) (chat.RoomRow, error) {
 	var r chat.RoomRow
 	var at api.Time
 	err := row.Scan(&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt, &r.LastHandle, &r.LastText, &at)
@@ -126,12 +126,12 @@ func (s Chat) RecentRooms(ctx context.Context, limit int) ([]chat.RoomRow, error
 	rows, err := s.db.Query(ctx, `SELECT `+chatRowColumns+` FROM (SELECT e.room_id AS room_id, MAX(e.place) AS place
 		FROM (SELECT room_id, place FROM chat_events ORDER BY place DESC LIMIT 2000) AS e GROUP BY e.room_id ORDER BY MAX(e.place) DESC LIMIT $1) AS u
 		JOIN chat_rooms r ON r.id = u.room_id`+chatLastLine+` ORDER BY u.place DESC`, limit)
-	out, err := collectChat(rows, err, scanRoomRow)
+	out, err := collectRows(rows, err, scanRoomRow)
 	if err != nil || len(out) >= limit {
 		return out, err
 	}
 	rows, err = s.db.Query(ctx, `SELECT `+chatRowColumns+` FROM chat_rooms r`+chatLastLine+` ORDER BY r.id DESC LIMIT $1`, limit)
-	newest, err := collectChat(rows, err, scanRoomRow)
+	newest, err := collectRows(rows, err, scanRoomRow)
 	for _, r := range newest {
 		if len(out) < limit && !slices.ContainsFunc(out, func(o chat.RoomRow) bool { return o.ID == r.ID }) {
 			out = append(out, r)
@@ -146,7 +146,7 @@ func (s Chat) Totals(ctx context.Context) (rooms, lines int64, err error) {
 	return rooms, lines, dbError(err)
 }
 
-func scanMessage(row chatScanner) (api.ChatMessage, error) {
+func scanMessage(row rowScanner) (api.ChatMessage, error) {
 	var m api.ChatMessage
 	var flags string
 	err := row.Scan(&m.ID, &m.RoomID, &m.Seq, &m.UserID, &m.Handle, &m.Text, &flags, &m.CreatedAt)
@@ -164,7 +164,7 @@ func (s Chat) Messages(ctx context.Context, room int64, p web.Paging, limit int)
 		query += ` ORDER BY id DESC LIMIT $4 OFFSET $5`
 	}
 	rows, err := s.db.Query(ctx, query, room, below(p.Before), p.After, limit, p.Offset)
-	out, err := collectChat(rows, err, scanMessage)
+	out, err := collectRows(rows, err, scanMessage)
 	if forward {
 		slices.Reverse(out)
 	}
@@ -173,7 +173,7 @@ func (s Chat) Messages(ctx context.Context, room int64, p web.Paging, limit int)
 
 const chatEventColumns = `place, room_id, seq, type, at, payload, trace, COALESCE(event_id, 0)`
 
-func scanLogged(row chatScanner) (chat.Logged, error) {
+func scanLogged(row rowScanner) (chat.Logged, error) {
 	var l chat.Logged
 	var at int64
 	var payload, trace string
@@ -197,13 +197,13 @@ func scanLogged(row chatScanner) (chat.Logged, error) {
 // Events returns the room's log with after < seq <= upTo, in the order of seq.
 func (s Chat) Events(ctx context.Context, room, after, upTo int64, limit int) ([]chat.Logged, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+chatEventColumns+` FROM chat_events WHERE room_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, room, after, upTo, limit)
-	return collectChat(rows, err, scanLogged)
+	return collectRows(rows, err, scanLogged)
 }
 
 // Unpublished returns events without an id, in the order of commits, those with a place above after.
 func (s Chat) Unpublished(ctx context.Context, after int64, limit int) ([]chat.Logged, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+chatEventColumns+` FROM chat_events WHERE event_id IS NULL AND place > $1 ORDER BY place LIMIT $2`, after, limit)
-	return collectChat(rows, err, scanLogged)
+	return collectRows(rows, err, scanLogged)
 }
 
 // LastPublished returns the highest seq of the room whose event has an id, 0 for none.
