@@ -69,7 +69,7 @@ type Config struct {
 	ServiceURLs map[string]string `env:"VEZE_SERVICE_<NAME>,<NAME>_BASE_URL" unset:"in this process" kind:"urls"`
 
 	// The secret by which the processes of a split installation trust each other's calls;
-	// the same on every host, at least 16 bytes. When it is not set, one is made at the
+	// the same on every host, 16 bytes or more. When it is not set, one is made at the
 	// first start and kept in the data folder, which is enough for a single process. Make
 	// one with `head -c 32 /dev/urandom | base64`.
 	ServiceToken Secret `env:"VEZE_SERVICE_TOKEN" unset:"made at the first start" kind:"secret"`
@@ -106,7 +106,7 @@ type Config struct {
 
 	// # Who is calling
 
-	// The secret with which bearer tokens are signed (HS256), at least 16 bytes, when
+	// The secret with which bearer tokens are signed (HS256), 16 bytes or more, when
 	// another program issues them. Setting it turns the demo identity off.
 	JWTSecret Secret `env:"VEZE_JWT_SECRET" unset:"none" kind:"secret"`
 

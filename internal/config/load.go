@@ -300,6 +300,12 @@ func (c *Config) warnings(all []setting, environ []string) []string {
 	if c.JWTDemo == ForcedOn {
 		w = append(w, "VEZE_JWT_DEMO (--demo) is 1: the token \"demo\" opens nearly everything to whoever reaches the listeners; unset it where others can")
 	}
+	for name, secret := range map[string]Secret{"VEZE_JWT_SECRET": c.JWTSecret, "VEZE_SERVICE_TOKEN": c.ServiceToken} {
+		if secret != "" && len(secret) < safeSecret {
+			w = append(w, fmt.Sprintf("%s has only %d bytes and could be guessed; set %d or more, such as the output of: head -c 32 /dev/urandom | base64", name, len(secret), safeSecret))
+		}
+	}
+	slices.Sort(w)
 	for _, service := range innerServices() {
 		if c.ServiceURLs[service] != "" && c.ServiceToken == "" {
 			w = append(w, fmt.Sprintf("%s is set but VEZE_SERVICE_TOKEN is not: %s trusts our calls only if both processes have the same one",
