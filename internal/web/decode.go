@@ -72,6 +72,9 @@ func decode[In any](c *Call) (In, error) {
 		return in, nil
 	}
 	var in In
+	if c.endpoint != nil && c.endpoint.passes {
+		return in, nil // its body and query belong to the handler behind
+	}
 	p, err := readParams(c)
 	c.given = p
 	if err != nil {

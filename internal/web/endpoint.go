@@ -39,6 +39,7 @@ type Endpoint struct {
 	maxBody  int64
 	status   int
 	longLife bool
+	passes   bool                // another handler reads the request: nothing is decoded here
 	noAuth   bool                // health and the like: nobody is asked who they are
 	guarded  bool                // refused from foreign pages whoever calls
 	first    func(c *Call) error // reads the parameters before the caller is asked for; nil for the usual order
@@ -165,7 +166,7 @@ func (e Endpoint) ParamsFirst() Endpoint {
 // PassThrough hands the request on as it came: for a proxy, behind which another handler
 // authenticates, limits and bounds.
 func (e Endpoint) PassThrough() Endpoint {
-	e.noAuth, e.longLife, e.maxBody = true, true, 1<<40
+	e.passes, e.noAuth, e.longLife, e.maxBody = true, true, true, 1<<40
 	return e
 }
 
