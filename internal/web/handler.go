@@ -97,7 +97,7 @@ func New(opts Options) (*Handler, error) {
 	h := &Handler{opts: opts, mux: http.NewServeMux(), limiter: newLimiter(opts.Limits, opts.Now),
 		slots: make(chan struct{}, opts.Limits.Concurrent), running: map[string]bool{}}
 	h.panics = opts.Metrics.GetOrCreateCounter(fmt.Sprintf(`uniqverse_panics_total{service=%q}`, opts.Service))
-	h.opts.Endpoints = append(slices.Clone(opts.Endpoints), h.common()...)
+	h.opts.Endpoints = append(slices.Clone(opts.Endpoints), h.standard()...)
 	byPath := map[string][]Endpoint{}
 	for _, e := range h.opts.Endpoints {
 		byPath[e.Path] = append(byPath[e.Path], e)

@@ -16,8 +16,8 @@ type Health struct {
 	Checks  map[string]string `json:"checks"` // "ok", or what is wrong
 }
 
-// common are the endpoints that every service has.
-func (h *Handler) common() []Endpoint {
+// standard are the endpoints that every service has.
+func (h *Handler) standard() []Endpoint {
 	health := Stream[None](http.MethodGet, "/health", Anyone(), "Whether the service and what it needs are well", h.health)
 	meter := Stream[None](http.MethodGet, "/metrics", Anyone(), "Figures in Prometheus text format", h.metrics)
 	disco := Query(http.MethodGet, "/.veze/service.json", Anyone(), "The discovery document that Helm reads", h.discovery)
