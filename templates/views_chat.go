@@ -59,7 +59,7 @@ type RoomView struct {
 	Error       string // why
 	SocketQuery string // for example "access_token=demo"; "" is none
 	Rooms       []RoomRow
-	Online      []string // handles
+	Online      []string // handles; nil shows no list
 }
 
 // Line is one message of a room.
