@@ -25,7 +25,7 @@ func End(message []byte) int {
 		if j < 0 {
 			return len(message)
 		}
-		if line := message[i : i+j]; len(line) == 0 || (len(line) == 1 && line[0] == '\r') {
+		if empty(message[i : i+j+1]) {
 			return i + j + 1
 		}
 		i += j + 1
@@ -43,7 +43,7 @@ func Fields(section []byte) []Field {
 			n = len(section)
 		}
 		line := section[:n]
-		if len(bytes.TrimRight(line, "\r\n")) == 0 {
+		if empty(line) {
 			break
 		}
 		for n < len(section) && (section[n] == ' ' || section[n] == '\t') {
@@ -58,6 +58,11 @@ func Fields(section []byte) []Field {
 	}
 	return fields
 }
+
+// empty reports whether the line, with its line end, is the one that ends a header section.
+// End and Fields must agree on it: a line that only one of them took for the end would hide
+// what follows from the other.
+func empty(line []byte) bool { return string(line) == "\r\n" || string(line) == "\n" }
 
 // nameOf returns the field name at the start of a line. A blank before the colon is against
 // RFC 5322 but widely read as part of nothing, so it must not hide a second From.

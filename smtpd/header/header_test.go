@@ -24,6 +24,7 @@ func TestFields(t *testing.T) {
 		{"no field", "hello\r\n: x\r\nA B: c\r\n\r\n", -1, "=|=x|=c"},
 		{"starts with a fold", " x\r\nA: 1\r\n\r\n", -1, "=|A=1"},
 		{"a line of blanks is no end", "A: 1\r\n \r\nB: 2\r\n\r\n", -1, "A=1|B=2"},
+		{"a lone CR is no end", "\r\r\nFrom: a\r\n\r\nB: 2\r\n", 14, "=|From=a"},
 		{"LF", "A: 1\nB: 2\n\nC: 3\n", 11, "A=1|B=2"},
 	} {
 		end := header.End([]byte(c.message))
