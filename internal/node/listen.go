@@ -74,6 +74,16 @@ func (ls *listeners) port(service string) int {
 	return 0
 }
 
+// smtpPort returns the port on which mail is taken in a mode, 0 for none.
+func (ls *listeners) smtpPort(mode smtpd.Mode) int {
+	for _, l := range ls.smtp {
+		if l.Mode == mode {
+			return l.Addr().(*net.TCPAddr).Port
+		}
+	}
+	return 0
+}
+
 func (ls *listeners) close() {
 	for _, ln := range ls.http {
 		ln.Close()

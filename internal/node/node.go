@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
-	"path/filepath"
 	"sync"
 	"time"
 
@@ -67,8 +66,7 @@ type Node struct {
 // running is what every service has beside its routes.
 type running struct {
 	name string
-	run  func(context.Context) error
-	end  func(context.Context) error // closes its WebSockets; may be nil
+	run  func(context.Context) error // until its context ends; then it closes its WebSockets
 }
 
 // Start makes everything in order and serves it. Its error is one line for the person who
@@ -196,9 +194,6 @@ func (n *Node) handler(p part, pages *templates.Set, site *web.Site) (*web.Handl
 func (n *Node) serve(ctx context.Context) {
 	ctx, n.stop = context.WithCancel(context.WithoutCancel(ctx))
 	for _, s := range n.services {
-		if s.run == nil {
-			continue
-		}
 		n.ended.Go(func() {
 			if err := s.run(ctx); err != nil && ctx.Err() == nil {
 				n.failed <- fmt.Errorf("service %s ended: %w", s.name, err)
@@ -256,27 +251,7 @@ func (n *Node) Shutdown(ctx context.Context) error {
 		ctx, cancel := context.WithTimeout(ctx, grace)
 		defer cancel()
 		close(n.stopping)
-		var ends sync.WaitGroup
-		var mu sync.Mutex
-		end := func(name string, fn func(context.Context) error) {
-			ends.Go(func() {
-				if err := fn(ctx); err != nil {
-					mu.Lock()
-					n.result = errors.Join(n.result, fmt.Errorf("end %s: %w", name, err))
-					mu.Unlock()
-				}
-			})
-		}
-		for _, s := range n.services {
-			if s.end != nil {
-				end(s.name, s.end)
-			}
-		}
-		if n.smtp != nil {
-			end("smtp", n.smtp.Shutdown)
-		}
-		n.stop()
-		ends.Wait()
+		n.stop() // every part drains by itself, within a bound of its own that is below grace
 		n.ended.Wait()
 		n.result = errors.Join(n.result, n.registry.Close(ctx))
 		n.auth.Close()
@@ -308,6 +283,3 @@ func (n *Node) abandon() {
 		n.unlock()
 	}
 }
-
-// mailFolder is where messages too large for the database are kept.
-func (n *Node) mailFolder() string { return filepath.Join(n.cfg.DataDir, "mail") }

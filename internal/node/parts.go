@@ -3,13 +3,12 @@ package node
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"os"
 
-	"uniqverse/internal/api"
 	"uniqverse/internal/auth"
 	"uniqverse/internal/web"
 	"uniqverse/services/chat"
+	"uniqverse/services/desk"
 	"uniqverse/services/portal"
 	"uniqverse/services/xengine"
 	"uniqverse/smtpd"
@@ -71,28 +70,9 @@ func (n *Node) portal(_ context.Context, site *web.Site) (part, error) {
 // chat makes chat and the desk, which is mounted on chat's port.
 func (n *Node) chat(_ context.Context, site *web.Site) (part, error) {
 	log := n.opts.Log.With("svc", "chat")
-	s := chat.New(chat.Options{Store: store.NewChat(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Moderator: xengine.New(xengine.Options{}), Origin: site.OriginAllowed,
-		Log: log, Now: n.opts.Now})
-	n.services = append(n.services, running{name: "chat", run: s.Run})
-	return part{"chat", "Chat", s.Endpoints(), s.Discovery()}, nil
-}
-
-// mailboxes asks mail on behalf of the portal's callers.
-type mailboxes struct{ n *Node }
-
-// Provision implements portal.Mailboxes.
-func (m mailboxes) Provision(ctx context.Context, caller web.Caller, user string) (any, error) {
-	mail := m.n.mailClient("portal", caller)
-	if _, err := mail.Provision(ctx, user); err != nil {
-		return nil, err
-	}
-	list, err := mail.Messages(ctx, user, api.EmailListOptions{})
-	return list.Messages, err
-}
-
-// mailClient is a client of the email service that acts for the caller, near or far.
-func (n *Node) mailClient(as string, caller web.Caller) *api.Email {
-	return api.NewEmail(n.registry.Client("email"), func(r *http.Request) error {
-		return n.auth.Internal.Authorize(r, as, "email", n.registry.BaseURL("email") != "", caller, "email.read", "email.admin")
-	})
+	tickets := desk.New(desk.Options{Store: store.NewDesk(n.db), Users: n.auth, Log: n.opts.Log.With("svc", "desk"), Now: n.opts.Now})
+	rooms := chat.New(chat.Options{Store: store.NewChat(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Moderator: xengine.New(xengine.Options{}),
+		Origin: site.OriginAllowed, Tickets: tickets.Newest, Log: log, Now: n.opts.Now})
+	n.services = append(n.services, running{"chat", rooms.Run}, running{"desk", tickets.Run})
+	return part{"chat", "Chat", append(rooms.Endpoints(), tickets.Endpoints()...), rooms.Discovery()}, nil
 }

@@ -50,10 +50,24 @@ func Load(dir, domain string, now func() time.Time) (*tls.Config, error) {
 	if _, err := p.current(); err != nil {
 		return nil, fmt.Errorf("mail certificate: %w (put a matching pair in %s and %s, or remove both to get a new self-signed one)", err, p.certPath, p.keyPath)
 	}
+	return p.config(), nil
+}
+
+// LoadFiles returns a TLS configuration that serves the pair in two files of the operator's.
+// It fails when they cannot be read or do not belong together.
+func LoadFiles(certPath, keyPath string) (*tls.Config, error) {
+	p := &pair{certPath: certPath, keyPath: keyPath}
+	if _, err := p.current(); err != nil {
+		return nil, err
+	}
+	return p.config(), nil
+}
+
+func (p *pair) config() *tls.Config {
 	return &tls.Config{
 		MinVersion:     tls.VersionTLS12,
 		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return p.current() },
-	}, nil
+	}
 }
 
 // pair is the loaded pair and the state of the files it came from.
