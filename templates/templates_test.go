@@ -176,12 +176,13 @@ func poisonValue(v reflect.Value, evil string) reflect.Value {
 
 // A page under a prefix never leads around it, and a prefix that is not a plain path counts for nothing.
 func TestPrefix(t *testing.T) {
+	set := newSet(t)
 	for given, want := range map[string]string{
 		"": "", "/": "", "/proxy/chat": "/proxy/chat", "/proxy/chat/": "/proxy/chat", "/a-b_c.d": "/a-b_c.d",
 		"//evil.example": "", "https://evil.example": "", "/a/../b": "", "/a b": "", "proxy": "", `/"x`: "", "/a//b": "", "/ä": "",
 	} {
 		var b strings.Builder
-		err := newSet(t).Render(&b, templates.PageError, templates.Page{Prefix: given, Data: templates.ErrorView{Status: 404, Title: "x"}})
+		err := set.Render(&b, templates.PageError, templates.Page{Prefix: given, Data: templates.ErrorView{Status: 404, Title: "x"}})
 		if err != nil {
 			t.Fatal(err)
 		}
