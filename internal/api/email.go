@@ -10,26 +10,26 @@ import (
 
 // EmailMessage is one mail as a list of the email service shows it.
 type EmailMessage struct {
-	ID          int64     `json:"id"`
-	User        string    `json:"user"`         // address of the mailbox that holds it
-	Subject     string    `json:"subject"`      // decoded; "" when the mail has none
-	FromUnder   string    `json:"from_"`        // the same as From, under the name that older clients read
-	From        string    `json:"from"`         // author as the header says, decoded: "Ann <ann@example.org>"
-	FromName    string    `json:"from_name"`    // "Ann"; "" when there is no name
-	FromAddress string    `json:"from_address"` // "ann@example.org"; "" when it cannot be read
-	To          string    `json:"to"`           // recipients as the header says, decoded, parted by ", "
-	Date        Time      `json:"date"`         // of the header; when it has none that can be read, of arrival
-	ReceivedAt  Time      `json:"received_at"`  // of arrival
-	Snippet     string    `json:"snippet"`      // start of the text, at most 160 characters
-	Labels      []string  `json:"labels"`       // set by people, sorted
-	Flags       []string  `json:"flags"`        // found by the server: attachment, html, malformed, spam, … (services/email/doc.go)
-	Size        int64     `json:"size"`         // bytes, as received
-	SpamScore   float64   `json:"spam_score"`   // sum of the rules of services/email/spam.go; 5 and more is spam
-	Unread      bool      `json:"unread"`
-	Starred     bool      `json:"starred"`
-	Attachments int       `json:"attachments"` // how many
-	MessageID   string    `json:"message_id"`  // the header's, without <>; "" when there is none
-	Auth        EmailAuth `json:"auth"`
+	ID                int64     `json:"id"`
+	User              string    `json:"user"`         // address of the mailbox that holds it
+	Subject           string    `json:"subject"`      // decoded; "" when the mail has none
+	FromUnder         string    `json:"from_"`        // the same as From, under the name that older clients read
+	From              string    `json:"from"`         // author as the header says, decoded: "Ann <ann@example.org>"
+	FromName          string    `json:"from_name"`    // "Ann"; "" when there is no name
+	FromAddress       string    `json:"from_address"` // "ann@example.org"; "" when it cannot be read
+	To                string    `json:"to"`           // recipients as the header says, decoded, parted by ", "
+	Date              Time      `json:"date"`         // of the header; when it has none that can be read, of arrival
+	ReceivedAt        Time      `json:"received_at"`  // of arrival
+	Snippet           string    `json:"snippet"`      // start of the text, at most 160 characters
+	Labels            []string  `json:"labels"`       // set by people, sorted
+	Flags             []string  `json:"flags"`        // found by the server: attachment, html, malformed, spam, … (services/email/doc.go)
+	Size              int64     `json:"size"`         // bytes, as received
+	SpamScore         float64   `json:"spam_score"`   // sum of the rules of services/email/spam.go; 5 and more is spam
+	Unread            bool      `json:"unread"`
+	Starred           bool      `json:"starred"`
+	Attachments       int       `json:"attachments"`         // how many
+	InternetMessageID string    `json:"internet_message_id"` // the Message-ID of the header, without <>; "" when there is none
+	Auth              EmailAuth `json:"auth"`
 }
 
 // EmailAuth holds a result word of RFC 8601 for each check of the sender.

@@ -1,0 +1,116 @@
+package email
+
+import (
+	"context"
+	"strings"
+
+	"uniqverse/internal/errs"
+	"uniqverse/smtpd"
+)
+
+var _ smtpd.Backend = (*Service)(nil)
+
+// Authenticate signs a mail program in with the user's address, or its local part, and one of
+// their app passwords.
+func (s *Service) Authenticate(ctx context.Context, _ smtpd.Session, user, password string) (string, error) {
+	if _, domain := splitAddress(user); domain != "" && !s.ours(domain) {
+		return "", errs.New(errs.Unauthenticated, "the user name or the app password is wrong; make an app password at the portal's account page")
+	}
+	u, err := s.Users.AppLogin(ctx, user, password)
+	if err != nil {
+		return "", err
+	}
+	return s.address(u.Name), nil
+}
+
+// CheckSender takes any reverse-path from other hosts: whether it is forged is for SPF and
+// DMARC to say. A user who submits mail sends as themselves.
+func (s *Service) CheckSender(ctx context.Context, ses smtpd.Session, from string) error {
+	if ses.User == "" || from == "" {
+		return nil
+	}
+	return s.checkOwner(ctx, ses.User, from)
+}
+
+// checkOwner refuses an author's address that is not the user's own: neither theirs, nor with
+// a tag, nor an alias that leads to them.
+func (s *Service) checkOwner(ctx context.Context, identity, addr string) error {
+	refused := &smtpd.Reply{Code: 550, Enhanced: "5.7.1", Text: "You may send as " + identity + " only, and this is another address"}
+	user, _ := splitAddress(identity)
+	local, domain := splitAddress(addr)
+	if !s.ours(domain) {
+		return refused
+	}
+	local, err := canonical(local)
+	if err != nil {
+		return refused
+	}
+	if withoutTag(local) == user {
+		return nil
+	}
+	targets, err := s.Store.AliasTargets(ctx, local)
+	if err != nil {
+		return err
+	}
+	if has(targets, user) {
+		return nil
+	}
+	return refused
+}
+
+// CheckRecipient says whether an address can be delivered to. With demo identity on it also makes
+// the mailbox, as often as its rate allows.
+func (s *Service) CheckRecipient(ctx context.Context, ses smtpd.Session, to string) error {
+	local, domain := splitAddress(to)
+	if domain == "" && !strings.EqualFold(local, postmaster) || domain != "" && !s.ours(domain) {
+		if ses.User == "" {
+			return smtpd.RelayDenied()
+		}
+		return &smtpd.Reply{Code: 550, Enhanced: "5.7.1", Text: "This version delivers mail inside " + s.ascii + " only; it sends nothing to other hosts"}
+	}
+	users, err := s.resolve(ctx, local)
+	if err != nil {
+		return s.replied(err)
+	}
+	full := 0
+	for _, user := range users {
+		box, err := s.Store.MailboxByName(ctx, user)
+		switch {
+		case err == nil && box.Bytes >= s.Quota:
+			full++
+		case errs.Is(err, errs.NotFound):
+			if err := s.makeMailbox(ctx, user); err != nil {
+				return s.replied(err)
+			}
+		case err != nil:
+			return s.replied(err)
+		}
+	}
+	if full == len(users) {
+		return smtpd.QuotaExceeded()
+	}
+	return nil
+}
+
+// makeMailbox makes the mailbox of somebody who is written to for the first time, unless too
+// many are made just now: then the delivery makes it, in its own transaction.
+func (s *Service) makeMailbox(ctx context.Context, user string) error {
+	if !s.Demo || !s.fresh.AllowN(s.Now(), 1) {
+		return nil
+	}
+	return s.Store.Update(ctx, nil, func(tx Tx) error {
+		_, made, err := tx.EnsureMailbox(user, madeByMail)
+		if made {
+			s.made.Inc()
+		}
+		return err
+	})
+}
+
+// replied turns an error of the store into what a sender is told: a full disk has a reply of its own.
+func (s *Service) replied(err error) error {
+	if err != nil && s.DiskFull(err) {
+		return smtpd.StorageFull(err)
+	}
+	return err
+}

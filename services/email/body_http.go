@@ -1,0 +1,184 @@
+package email
+
+import (
+	"encoding/base64"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"uniqverse/internal/errs"
+	"uniqverse/internal/web"
+	"uniqverse/services/email/htmlmail"
+	mailmime "uniqverse/services/email/mime"
+	"uniqverse/smtpd/header"
+)
+
+// fileOnly is the policy of anything that is a stranger's file: should a browser show it all
+// the same, it can do nothing.
+const fileOnly = "sandbox; default-src 'none'; frame-ancestors 'none'"
+
+// The bounds of images that a mail holds and its HTML shows, in bytes.
+const (
+	maxImage  = 2 << 20
+	maxImages = 8 << 20
+)
+
+// open returns a message that the caller may see, with its bytes; the caller closes them.
+func (s *Service) open(c *web.Call, id int64) (Message, Raw, *content, error) {
+	m, err := s.message(c, id)
+	if err != nil {
+		return m, Raw{}, nil, err
+	}
+	raw, body, err := s.content(c.Context(), m.RawID)
+	return m, raw, body, err
+}
+
+// attachment sets the headers of an answer that is a stranger's file.
+func attachment(h http.Header, typ, name string) {
+	h.Set("Content-Type", typ)
+	h.Set("Content-Disposition", mime.FormatMediaType("attachment", map[string]string{"filename": name}))
+	h.Set("Content-Security-Policy", fileOnly)
+	h.Set("Cache-Control", "private, no-store")
+}
+
+func (s *Service) rawMessage(c *web.Call, w http.ResponseWriter, in idParams) error {
+	m, raw, body, err := s.open(c, in.ID)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	attachment(w.Header(), "message/rfc822", "message-"+strconv.FormatInt(m.ID, 10)+".eml")
+	w.Header().Set("Content-Length", strconv.FormatInt(int64(len(raw.Prepended))+body.size, 10))
+	return copyTo(w, io.MultiReader(strings.NewReader(string(raw.Prepended)), body.all()))
+}
+
+// copyTo writes an answer; a reader that went away is no error of ours.
+func copyTo(w io.Writer, r io.Reader) error {
+	_, err := io.Copy(w, r)
+	return err
+}
+
+func (s *Service) htmlBody(c *web.Call, w http.ResponseWriter, in idParams) error {
+	_, _, body, err := s.open(c, in.ID)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	v, err := show(body)
+	if err != nil {
+		return err
+	}
+	if v.htmlPart == nil {
+		return errs.New(errs.NotFound, "this message has no HTML; its text is at %s", c.URL("/api/messages/"+strconv.FormatInt(in.ID, 10)))
+	}
+	src, _, err := v.htmlPart.Text(body, shownHTML)
+	if err != nil {
+		return err
+	}
+	doc := htmlmail.Clean(src, images(v, body))
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", htmlmail.Policy)
+	h.Set("X-Frame-Options", "SAMEORIGIN")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cache-Control", "private, no-store")
+	h.Set("Content-Length", strconv.Itoa(len(doc)))
+	_, err = w.Write(doc)
+	return err
+}
+
+// images finds the images that a mail holds, by their Content-ID, as data: URLs.
+func images(v shown, body *content) func(string) string {
+	left := int64(maxImages)
+	return func(id string) string {
+		for i := range v.tree.Parts {
+			p := &v.tree.Parts[i]
+			typ, ok := strings.CutPrefix(p.Type, "image/")
+			if p.ContentID != id || id == "" || !ok || !has([]string{"png", "jpeg", "gif", "webp"}, typ) || p.Size() > min(2*maxImage, left) {
+				continue
+			}
+			data, err := io.ReadAll(io.LimitReader(p.Body(body), maxImage+1))
+			if err != nil || len(data) > maxImage {
+				return ""
+			}
+			left -= p.Size()
+			return "data:" + p.Type + ";base64," + base64.StdEncoding.EncodeToString(data)
+		}
+		return ""
+	}
+}
+
+// Headers is the answer to GET /api/messages/{id}/headers.
+type Headers struct {
+	Headers []HeaderField `json:"headers"`
+}
+
+// HeaderField is one field of a message's header section.
+type HeaderField struct {
+	Name  string `json:"name"`  // as written; "" for a line that is no field
+	Value string `json:"value"` // unfolded and decoded
+	Ours  bool   `json:"ours"`  // put there by this server
+}
+
+func (s *Service) headers(c *web.Call, in idParams) (Headers, error) {
+	_, raw, body, err := s.open(c, in.ID)
+	if err != nil {
+		return Headers{}, err
+	}
+	defer body.Close()
+	tree, err := mailmime.Scan(body.all())
+	if err != nil {
+		return Headers{}, err
+	}
+	return Headers{fieldList(raw, tree)}, nil
+}
+
+// fieldList lists the fields that this server put before a message, and its own.
+func fieldList(raw Raw, tree *mailmime.Tree) []HeaderField {
+	out := []HeaderField{}
+	add := func(fields []header.Field, ours bool) {
+		for _, f := range fields {
+			v := mailmime.Value(f)
+			if f.Name == "" {
+				v = string(f.Raw[:min(len(f.Raw), 1000)])
+			}
+			out = append(out, HeaderField{Name: mailmime.Line(f.Name, 200), Value: mailmime.Header(v), Ours: ours})
+		}
+	}
+	add(header.Fields(raw.Prepended), true)
+	add(tree.Header, false)
+	return out
+}
+
+type partParams struct {
+	ID   int64 `path:"id" min:"1"`
+	Part int   `path:"part" min:"0" max:"1000"`
+}
+
+func (s *Service) part(c *web.Call, w http.ResponseWriter, in partParams) error {
+	_, _, body, err := s.open(c, in.ID)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	tree, err := mailmime.Scan(body.all())
+	if err != nil {
+		return err
+	}
+	if in.Part >= len(tree.Parts) || tree.Parts[in.Part].IsMultipart() {
+		return errs.New(errs.NotFound, "the message has no part %d", in.Part)
+	}
+	p := &tree.Parts[in.Part]
+	name := p.Name
+	if name == "" {
+		name = "part-" + strconv.Itoa(in.Part)
+	}
+	typ := p.Type // harmless with nosniff, attachment and the sandbox; parameters are dropped
+	if strings.HasPrefix(typ, "text/") || strings.Contains(typ, "xml") || strings.Contains(typ, "script") {
+		typ = "application/octet-stream"
+	}
+	attachment(w.Header(), typ, name)
+	return copyTo(w, p.Body(body))
+}

@@ -1,0 +1,324 @@
+package email
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"uniqverse/internal/api"
+	"uniqverse/internal/errs"
+	"uniqverse/internal/event"
+	"uniqverse/services/email/mime"
+	"uniqverse/smtpd"
+	"uniqverse/smtpd/header"
+)
+
+// repeatedWithin is how long a message is remembered, so that a sender who lost our 250 does
+// not deliver twice.
+const repeatedWithin = time.Hour
+
+// incoming is a message on its way into mailboxes.
+type incoming struct {
+	env   *smtpd.Envelope
+	raw   Raw
+	row   Message // what all its copies have in common
+	boxes []destination
+	trace *event.Trace
+	start time.Time
+}
+
+// destination is a mailbox that a message goes to, and the address that led there.
+type destination struct{ user, recipient string }
+
+// Deliver stores the message for all recipients in one durable transaction, or for none. See
+// the package comment for what it promises.
+func (s *Service) Deliver(ctx context.Context, env *smtpd.Envelope, msg *smtpd.Message) error {
+	in := &incoming{env: env, start: s.Now()}
+	if t, ok := event.ParseTraceparent(env.Traceparent); ok {
+		in.trace = t
+	} else {
+		in.trace = event.NewTrace()
+	}
+	boxes, err := s.destinations(ctx, env.Recipients)
+	if err != nil {
+		return s.replied(err)
+	}
+	in.boxes = boxes
+	c, err := s.receive(in, msg)
+	if err != nil {
+		return s.replied(err)
+	}
+	defer c.Close()
+	kept := false
+	if in.raw.File != "" {
+		defer func() { s.files.settle(in.raw.File, kept) }()
+	}
+	if in.raw.Size > s.Quota {
+		return &smtpd.Reply{Code: 552, Enhanced: "5.2.2", Text: "The message is larger than the whole mailbox may be"}
+	}
+	r := s.read(c)
+	if env.User != "" {
+		if err := s.checkAuthor(ctx, in, r); err != nil {
+			return s.replied(err)
+		}
+	}
+	s.describe(in, r)
+	var stored int
+	err = s.Store.Update(ctx, nil, func(tx Tx) error {
+		var err error
+		stored, err = s.store(tx, in)
+		return err
+	})
+	if err != nil {
+		kept = errs.Is(err, errs.Unavailable) // a disk that failed may have the row: the next start's sweep decides
+		return s.replied(err)
+	}
+	kept = stored > 0
+	s.count(in, stored)
+	return nil
+}
+
+// count keeps the figures of a delivery that was committed.
+func (s *Service) count(in *incoming, stored int) {
+	if stored == 0 {
+		return
+	}
+	s.delivered.Add(stored)
+	s.bytes.Add(int(in.raw.Size))
+	if has(in.row.Flags, "malformed") {
+		s.malformed.Inc()
+	}
+	if has(in.row.Flags, "spam") {
+		s.spam.Inc()
+	}
+}
+
+// destinations resolves the recipients once more, for an alias may have changed since RCPT,
+// and drops repeats: a mailbox gets one copy.
+func (s *Service) destinations(ctx context.Context, recipients []string) ([]destination, error) {
+	var out []destination
+	for _, to := range recipients {
+		local, _ := splitAddress(to)
+		users, err := s.resolve(ctx, local)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range users {
+			if !slices.ContainsFunc(out, func(d destination) bool { return d.user == u }) {
+				out = append(out, destination{user: u, recipient: to})
+			}
+		}
+	}
+	if len(out) == 0 {
+		return nil, smtpd.UnknownUser()
+	}
+	return out, nil
+}
+
+// receive takes the bytes of a message over: into memory, or into a file that is on disk when
+// it returns.
+func (s *Service) receive(in *incoming, msg *smtpd.Message) (*content, error) {
+	src, sum := msg.Raw(), sha256.New()
+	if in.env.User != "" {
+		var err error
+		if src, err = withoutBcc(src); err != nil {
+			return nil, err
+		}
+	}
+	r := &in.raw
+	r.Prepended = msg.Prepended
+	if msg.Size <= MaxInRow {
+		body, err := io.ReadAll(src)
+		if err != nil {
+			return nil, fmt.Errorf("read message: %w", err)
+		}
+		r.Body, r.Size, r.SHA256 = body, int64(len(body)), hashed(body)
+		return &content{ReaderAt: bytes.NewReader(body), size: r.Size}, nil
+	}
+	name, size, err := s.files.write(src, sum)
+	if err != nil {
+		return nil, fmt.Errorf("write message to a file: %w", err)
+	}
+	f, err := s.files.open(name)
+	if err != nil {
+		s.files.settle(name, false)
+		return nil, fmt.Errorf("read message back: %w", err)
+	}
+	r.File, r.Size, r.SHA256 = name, size, sum.Sum(nil)
+	return &content{ReaderAt: f, size: size, file: f}, nil
+}
+
+// withoutBcc takes the Bcc fields off a message that a user submits: they are for us alone
+// (RFC 5322 section 3.6.3). No signature covers them yet.
+func withoutBcc(src io.Reader) (io.Reader, error) {
+	head, err := io.ReadAll(io.LimitReader(src, 1<<20)) // the edge bounds a header section to 256 KB
+	if err != nil {
+		return nil, fmt.Errorf("read message: %w", err)
+	}
+	end := header.End(head)
+	var out []byte
+	rest := head[:end]
+	for _, f := range header.Fields(head[:end]) {
+		if !f.Is("Bcc") {
+			out = append(out, f.Raw...)
+		}
+		rest = rest[len(f.Raw):]
+	}
+	out = append(append(out, rest...), head[end:]...)
+	return io.MultiReader(bytes.NewReader(out), src), nil
+}
+
+// checkAuthor holds a submitted message to what its user may write in it, and adds what it
+// lacks (RFC 6409 section 8).
+func (s *Service) checkAuthor(ctx context.Context, in *incoming, r reading) error {
+	for _, a := range mime.Addresses(r.tree.Get("From"), 10) {
+		if err := s.checkOwner(ctx, in.env.User, a.Addr); err != nil {
+			return err
+		}
+	}
+	var add []byte
+	if r.tree.Get("Date") == "" {
+		add = fmt.Appendf(add, "Date: %s\r\n", in.env.ReceivedAt.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700"))
+	}
+	if r.tree.Get("Message-ID") == "" {
+		in.raw.MessageID = in.env.ID + "@" + s.ascii
+		add = fmt.Appendf(add, "Message-ID: <%s>\r\n", in.raw.MessageID)
+	}
+	in.raw.Prepended = append(slices.Clone(in.raw.Prepended), add...)
+	return nil
+}
+
+// describe fills in what lists and pages show of the message.
+func (s *Service) describe(in *incoming, r reading) {
+	env, raw, row := in.env, &in.raw, &in.row
+	for _, f := range env.Faults {
+		if !has(r.faults, f) && f != "no_from" { // a message without an author is odd, not broken
+			r.faults = append(r.faults, f)
+		}
+	}
+	slices.Sort(r.faults)
+	if id := mime.Line(strings.Trim(r.tree.Get("Message-ID"), "<> \t"), 250); id != "" {
+		raw.MessageID = id
+	}
+	raw.EnvelopeID, raw.Mode, raw.ReversePath, raw.Recipients = env.ID, env.Mode.String(), env.ReversePath, env.Recipients
+	raw.HELO, raw.AuthUser, raw.Received, raw.Traceparent = mime.Line(env.HELO, 255), env.User, env.ReceivedAt, in.trace.Traceparent()
+	if env.RemoteIP.IsValid() {
+		raw.RemoteIP = env.RemoteIP.String()
+	}
+	if env.TLS != nil {
+		raw.TLS = env.TLS.Version
+	}
+	raw.Auth, raw.Faults = rawJSON(env.Auth), r.faults
+
+	row.MessageID, row.Size, row.Received, row.Snippet, row.Attachments = raw.MessageID, raw.Size, raw.Received, r.snippet, len(r.attachments)
+	row.Subject = mime.Line(mime.Header(r.tree.Get("Subject")), 500)
+	row.Date = mime.Date(r.tree.Get("Date"))
+	authors := mime.Addresses(r.tree.Get("From"), 10)
+	if len(authors) == 0 && env.ReversePath != "" {
+		authors = []mime.Address{{Addr: env.ReversePath}}
+	}
+	if len(authors) > 0 {
+		row.FromName, row.FromAddress = authors[0].Name, authors[0].Addr
+	}
+	row.From, row.To = people(authors), people(mime.Addresses(r.tree.Get("To"), 50))
+	row.SPF, row.DKIM, row.DMARC = word(string(env.Auth.SPF)), word(string(env.Auth.DKIM)), word(string(env.Auth.DMARC))
+	row.Unread = true
+
+	e := evidence{env: env, reading: r, now: in.start, submitted: env.User != "", subject: row.Subject, fromName: row.FromName,
+		date: row.Date, hasDate: r.tree.Get("Date") != "", hasID: r.tree.Get("Message-ID") != ""}
+	if from := mime.Addresses(r.tree.Get("From"), 1); len(from) > 0 {
+		e.fromDomain = from[0].Domain()
+	}
+	if reply := mime.Addresses(r.tree.Get("Reply-To"), 1); len(reply) > 0 {
+		e.replyDomain = reply[0].Domain()
+	}
+	for _, p := range r.attachments {
+		e.names = append(e.names, p.Name)
+	}
+	row.SpamScore, raw.SpamReasons = score(e)
+	row.Flags = r.flags(env.ReversePath == "", row.SpamScore)
+}
+
+// people writes addresses as one line.
+func people(list []mime.Address) string {
+	texts := make([]string, 0, len(list))
+	for _, a := range list {
+		texts = append(texts, a.String())
+	}
+	return mime.Line(strings.Join(texts, ", "), 1000)
+}
+
+// word is a result word, none where there was no check.
+func word(w string) string {
+	if w == "" {
+		return "none"
+	}
+	return w
+}
+
+// store writes the message into every mailbox that does not have it yet, and returns into how
+// many.
+func (s *Service) store(tx Tx, in *incoming) (stored int, err error) {
+	var fresh []Message
+	for _, d := range in.boxes {
+		box, made, err := tx.EnsureMailbox(d.user, madeByMail)
+		if err != nil {
+			return 0, err
+		}
+		if made {
+			s.made.Inc()
+		}
+		if box.Bytes >= s.Quota && len(in.boxes) == 1 {
+			return 0, smtpd.QuotaExceeded()
+		}
+		if in.raw.MessageID != "" {
+			again, err := tx.Repeated(box.ID, in.raw, tx.Now().Add(-repeatedWithin))
+			if err != nil {
+				return 0, err
+			}
+			if again {
+				s.repeated.Inc()
+				continue
+			}
+		}
+		m := in.row
+		m.MailboxID, m.User, m.Recipient = box.ID, box.User, d.recipient
+		if m.To == "" {
+			m.To = d.recipient
+		}
+		fresh = append(fresh, m)
+	}
+	if len(fresh) == 0 {
+		return 0, nil
+	}
+	rawID, err := tx.AddRaw(in.raw)
+	if err != nil {
+		return 0, err
+	}
+	trace := in.trace.Step("email", s.Now().Sub(in.start))
+	for _, m := range fresh {
+		m.RawID = rawID
+		if m.ID, err = tx.AddMessage(m); err != nil {
+			return 0, err
+		}
+		if err := emit(tx, event.MailReceived, m.User, trace, receivedEvent(s.wire(m))); err != nil {
+			return 0, err
+		}
+	}
+	return len(fresh), nil
+}
+
+// arrival is the payload of mail.received: the list's row, its id under the name that an
+// event can carry.
+type arrival struct {
+	MessageID int64 `json:"message_id"`
+	api.EmailMessage
+	ID int64 `json:"id,omitempty"` // hides the row's: the event's own id has this name
+}
+
+func receivedEvent(m api.EmailMessage) arrival { return arrival{MessageID: m.ID, EmailMessage: m} }

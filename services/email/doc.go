@@ -1,0 +1,57 @@
+// Package email is the mail service: mailboxes, the messages in them, the API and the pages
+// that show them, and the backend that package smtpd delivers to.
+//
+// It is not the SMTP edge (package smtpd has the protocol and the sender checks), holds no SQL
+// (its Store is satisfied by package store), and sends nothing to other hosts yet: mail for
+// another domain is refused with a text that says so.
+//
+// # What a 250 means
+//
+// Deliver returns nil only when the message is committed and fsynced for every recipient, in one
+// transaction; the events are published after it. Nothing that is written in a message can
+// make it be refused or lost: it is stored as it came, byte for byte, and what cannot be
+// understood is flagged malformed and shown as text. The fields that the edge added stand beside
+// the raw bytes (Raw.Prepended), so a signature over them can be checked again.
+//
+// A message is stored once, however many mailboxes it goes to. Up to MaxInRow bytes it is in its row;
+// a larger one is in a file that is written and fsynced, its folder too, before the
+// transaction begins. Files without a row, as a crash may leave them, are removed at start.
+//
+// The same message again (Message-ID, envelope and SHA-256) to the same mailbox within an
+// hour is answered 250 and not stored twice: its sender never saw our first 250. A message
+// without a Message-ID has nothing to be known by and is always stored.
+//
+// # Who has a mailbox
+//
+// With demo identity on, every valid local part; its row is made at the first RCPT, at most
+// newPerSecond a second, beyond that with the delivery. Otherwise: users, mailboxes made
+// through POST /api/mailboxes, aliases, postmaster, and whatever the alias "*" (the catch-all)
+// leads to. Local parts are compared in lower case; "user+tag" is user's mailbox. A mailbox over its
+// quota is answered 452 4.2.2 at RCPT; a message that was let in by then is stored, so a
+// mailbox may exceed its quota by what was under way; one larger than the whole quota is 552 5.2.2.
+//
+// # What a message is shown with
+//
+// Flags are found at delivery and never change: attachment, html, list (from a mailing list),
+// auto (sent by a program), bounce (null reverse-path), encrypted, malformed (something in
+// header or structure is broken; GET /api/messages/{id} says what under faults), spam (score
+// of 5 or more, see spam.go). Labels belong to people.
+//
+// # Events
+//
+// Each is emitted on the streams email:events and email:events:<user> (user is the local part):
+//
+//	mail.received  message_id, user, subject, from, from_, from_name, from_address, to, date,
+//	               received_at, snippet, labels, flags, size, spam_score, unread, starred,
+//	               attachments, internet_message_id, auth {spf, dkim, dmarc}: the row of the list
+//	mail.read      message_id, user, unread
+//	mail.star      message_id, user, starred
+//	mail.labels    message_id, user, labels
+//
+// where message_id is the id of the list's row and user the mailbox's address.
+//
+// # Concurrency
+//
+// A Service is safe for concurrent use. Messages are parsed on the goroutine that delivers
+// them, never on the store's writer.
+package email

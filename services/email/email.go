@@ -1,0 +1,192 @@
+package email
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+	"golang.org/x/net/idna"
+	"golang.org/x/time/rate"
+
+	"uniqverse/hub"
+	"uniqverse/internal/auth"
+	"uniqverse/internal/event"
+	"uniqverse/internal/web"
+)
+
+// DefaultQuota is what a mailbox may hold, in bytes, unless Options say otherwise.
+const DefaultQuota = 1 << 30
+
+// MaxInRow is the size up to which a message is kept in its row, in bytes; a larger one is a file.
+const MaxInRow = 256 << 10
+
+// How often, at most, a mailbox is made for an RCPT alone: naming addresses must not fill the disk.
+const (
+	newPerSecond = 20
+	newBurst     = 200
+)
+
+// Users finds the people of this installation; *auth.Auth is one.
+type Users interface {
+	// UserByName returns the user with the local part, or errs.NotFound.
+	UserByName(ctx context.Context, name string) (auth.User, error)
+	// AppLogin signs a mail program in with an app password, or fails with errs.Unauthenticated.
+	AppLogin(ctx context.Context, name, password string) (auth.User, error)
+}
+
+// Store is what the service keeps its things in. Reads see what was committed when they
+// begin; what does not exist is errs.NotFound.
+type Store interface {
+	web.Transactor[Tx]
+
+	// MailboxByName returns the mailbox with the local part.
+	MailboxByName(ctx context.Context, user string) (Mailbox, error)
+	// Mailboxes returns mailboxes, newest first; user "" means everybody's.
+	Mailboxes(ctx context.Context, user string, p web.Paging) ([]Mailbox, error)
+	// Messages returns a page of a mailbox, newest first. With After, the rows nearest to it.
+	Messages(ctx context.Context, mailbox int64, f Filter) ([]Message, error)
+	MessageByID(ctx context.Context, id int64) (Message, error)
+	// Neighbours returns the ids next to a message in its mailbox; 0 is none.
+	Neighbours(ctx context.Context, mailbox, id int64) (newer, older int64, err error)
+	// RawByID returns the stored message, with its body when that is in the row.
+	RawByID(ctx context.Context, id int64) (Raw, error)
+	// LabelCounts returns the labels in use in a mailbox, in alphabetical order.
+	LabelCounts(ctx context.Context, mailbox int64) ([]LabelCount, error)
+	// AliasTargets returns the local parts that an alias leads to, in alphabetical order; none is no error.
+	AliasTargets(ctx context.Context, alias string) ([]string, error)
+	Aliases(ctx context.Context) ([]Alias, error)
+	// FileKnown reports whether a message is kept in the file of this name.
+	FileKnown(ctx context.Context, name string) (bool, error)
+}
+
+// Tx is one transaction of the store. See web.Transactor.
+type Tx interface {
+	// Now is the transaction's time.
+	Now() time.Time
+	// Emit publishes the event on the stream after the commit.
+	Emit(stream string, ev event.Event)
+
+	// EnsureMailbox returns the mailbox with the local part, and makes it when there is none.
+	EnsureMailbox(user, madeBy string) (box Mailbox, made bool, err error)
+	// Repeated reports whether the mailbox got this very message since then.
+	Repeated(mailbox int64, r Raw, since time.Time) (bool, error)
+	// AddRaw stores what several mailboxes share and returns its id.
+	AddRaw(r Raw) (int64, error)
+	// AddMessage stores a row of a mailbox, counts it there, and returns its id.
+	AddMessage(m Message) (int64, error)
+	MessageByID(id int64) (Message, error)
+	SetUnread(m Message, unread bool) error
+	SetStarred(m Message, starred bool) error
+	SetLabels(m Message, labels []string) error
+	// SetAlias replaces what an alias leads to; no targets removes it.
+	SetAlias(alias string, targets []string) error
+}
+
+// Options is all that a Service needs. Store, Hub, Users, Domain, Dir, Log, Now and Metrics are required.
+type Options struct {
+	Store    Store
+	Hub      hub.Hub
+	Users    Users
+	Domain   string // the mail domain, "vezeuniqverse.com"
+	Demo     bool   // demo identity is on: every valid local part is a mailbox
+	Dir      string // folder for large messages, <data>/mail; made when it is first needed
+	Quota    int64  // bytes a mailbox may hold; 0 means DefaultQuota
+	SMTPPort int    // of the MX listener, for the hint in an empty inbox; 0 is none
+	Log      *slog.Logger
+	Now      func() time.Time
+	Metrics  *metrics.Set
+	// DiskFull tells a full disk from other failures of the store, so that senders hear
+	// 452 4.3.1 rather than 451 4.3.0. nil never does.
+	DiskFull func(error) bool
+}
+
+// Service is the mail service. Make one with New.
+type Service struct {
+	Options
+	ascii string // Domain in lower case and ASCII
+	files *files
+	fresh *rate.Limiter // mailboxes made for an RCPT alone
+
+	mu      sync.Mutex
+	streams map[string]int // open event streams by caller
+
+	delivered, repeated, bytes, malformed, spam, made *metrics.Counter
+}
+
+// New returns the service; it opens nothing and starts nothing.
+func New(o Options) (*Service, error) {
+	if o.Store == nil || o.Hub == nil || o.Users == nil || o.Log == nil || o.Now == nil || o.Metrics == nil || o.Dir == "" {
+		return nil, errors.New("email: Store, Hub, Users, Log, Now, Metrics and Dir are required")
+	}
+	ascii, err := idna.Lookup.ToASCII(strings.ToLower(o.Domain))
+	if err != nil || ascii == "" {
+		return nil, errors.New("email: the domain is not a host name")
+	}
+	if o.Quota == 0 {
+		o.Quota = DefaultQuota
+	}
+	if o.DiskFull == nil {
+		o.DiskFull = func(error) bool { return false }
+	}
+	s := &Service{Options: o, ascii: ascii, files: &files{dir: o.Dir, writing: map[string]bool{}},
+		fresh: rate.NewLimiter(newPerSecond, newBurst), streams: map[string]int{}}
+	counter := func(name string) *metrics.Counter { return o.Metrics.GetOrCreateCounter("uniqverse_mail_" + name) }
+	s.delivered = counter("delivered_total")
+	s.repeated = counter("repeated_total")
+	s.bytes = counter("delivered_bytes_total")
+	s.malformed = counter("malformed_total")
+	s.spam = counter("spam_total")
+	s.made = counter("mailboxes_made_total")
+	return s, nil
+}
+
+// Run removes the files that a crash left without a row, then returns when ctx ends.
+func (s *Service) Run(ctx context.Context) error {
+	removed, err := s.files.sweep(ctx, s.Store.FileKnown)
+	switch {
+	case ctx.Err() != nil:
+		return nil
+	case err != nil: // the mail itself is not touched by this: the service goes on
+		s.Log.Error("files of undelivered messages could not all be removed", "dir", s.Dir, "err", err.Error())
+	case removed > 0:
+		s.Log.Info("removed files of messages whose delivery was never acknowledged", "files", removed)
+	}
+	<-ctx.Done()
+	return nil
+}
+
+// Discovery is what the service says of itself.
+func (s *Service) Discovery() web.Discovery {
+	return web.Discovery{
+		Name: "email", Category: "communication",
+		Routes: []web.Route{{Label: "Inbox", Href: "/inbox"}, {Label: "API", Href: "/docs"}},
+		Scopes: []string{"email.read", "email.send", "email.admin"},
+		Events: []string{event.MailReceived, event.MailRead, event.MailStar, event.MailLabels},
+	}
+}
+
+// emit publishes an event about a message on the stream of all mail and on its user's.
+func emit(tx Tx, typ, user string, trace *event.Trace, payload any) error {
+	ev, err := event.New(typ, tx.Now(), trace, payload)
+	if err != nil {
+		return err
+	}
+	ev.User = user
+	tx.Emit(event.StreamMail, ev)
+	tx.Emit(event.StreamMailOf(user), ev)
+	return nil
+}
+
+// rawJSON encodes what cannot fail to encode: maps and structs of strings and numbers.
+func rawJSON(v any) json.RawMessage {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return json.RawMessage("null")
+	}
+	return b
+}

@@ -1,0 +1,283 @@
+package email
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"uniqverse/internal/api"
+	"uniqverse/internal/errs"
+	"uniqverse/internal/event"
+	"uniqverse/internal/web"
+)
+
+// maxStreams bounds the event streams that one person has open at a time.
+const maxStreams = 32
+
+// listParams choose a page of a mailbox.
+type listParams struct {
+	User    string `json:"user" web:"required" max:"320" doc:"whose mailbox: an address of the domain, or its local part"`
+	Unread  *bool  `json:"unread,omitempty" doc:"only unread messages, or only read ones"`
+	Starred *bool  `json:"starred,omitempty" doc:"only messages with a star, or only those without"`
+	Label   string `json:"label,omitempty" doc:"only messages with this label" max:"64"`
+	web.Paging
+}
+
+func (p listParams) filter() Filter {
+	return Filter{Paging: p.Paging, Unread: p.Unread, Starred: p.Starred, Label: p.Label}
+}
+
+// idParams name a message.
+type idParams struct {
+	ID int64 `path:"id" min:"1"`
+}
+
+// mailbox returns the mailbox that a request names, after the domain and owner checks. Somebody who
+// never got mail has an empty one without a row.
+func (s *Service) mailbox(c *web.Call, user string) (Mailbox, error) {
+	local, err := s.named(user)
+	if err != nil {
+		return Mailbox{}, err
+	}
+	if err := c.Caller.ActAs(local, "email.admin"); err != nil {
+		return Mailbox{}, err
+	}
+	box, err := s.Store.MailboxByName(c.Context(), local)
+	if errs.Is(err, errs.NotFound) {
+		return Mailbox{User: local}, nil
+	}
+	return box, err
+}
+
+func (s *Service) list(c *web.Call, in listParams) (api.EmailList, error) {
+	box, err := s.mailbox(c, in.User)
+	if err != nil {
+		return api.EmailList{}, err
+	}
+	out := api.EmailList{User: s.address(box.User), Unread: box.Unread, Total: box.Messages, Messages: []api.EmailMessage{}}
+	if box.ID == 0 {
+		return out, nil
+	}
+	rows, err := s.Store.Messages(c.Context(), box.ID, in.filter())
+	for _, m := range rows {
+		out.Messages = append(out.Messages, s.wire(m))
+	}
+	return out, err
+}
+
+// mine refuses a message in somebody else's mailbox with the same words as one that does not
+// exist: whether it does is nobody else's business.
+func mine(c *web.Call, m Message, err error) (Message, error) {
+	if err == nil && c.Caller.ActAs(m.User, "email.admin") != nil {
+		err = errs.New(errs.NotFound, "there is no such message")
+	}
+	if err != nil {
+		return Message{}, err
+	}
+	return m, nil
+}
+
+// message returns a message that the caller may see.
+func (s *Service) message(c *web.Call, id int64) (Message, error) {
+	m, err := s.Store.MessageByID(c.Context(), id)
+	return mine(c, m, err)
+}
+
+// Detail is one message with everything but its bytes.
+type Detail struct {
+	api.EmailMessage
+	Cc          string          `json:"cc"`
+	ReplyTo     string          `json:"reply_to"`
+	Recipient   string          `json:"recipient"` // the address that it was sent to
+	Text        string          `json:"text"`      // of the body, at most 1 MB; made from the HTML when there is no other
+	HasHTML     bool            `json:"has_html"`  // GET …/html shows it
+	Parts       []PartInfo      `json:"parts"`
+	Faults      []string        `json:"faults"` // what is broken in it
+	Spam        []Reason        `json:"spam"`   // the rules that made the score
+	AuthDetail  json.RawMessage `json:"auth_detail"`
+	ReversePath string          `json:"reverse_path"` // MAIL FROM
+	HELO        string          `json:"helo"`
+	RemoteIP    string          `json:"remote_ip"`
+	TLS         string          `json:"tls"`
+	SubmittedBy string          `json:"submitted_by"` // "" for mail from elsewhere
+	EnvelopeID  string          `json:"envelope_id"`
+	Traceparent string          `json:"traceparent"`
+}
+
+// PartInfo is one part of a message; GET …/parts/{part} answers its bytes.
+type PartInfo struct {
+	Part       int    `json:"part"`
+	Type       string `json:"type"`
+	Name       string `json:"name"`
+	Size       int64  `json:"size"` // as it stands in the message, still encoded
+	Attachment bool   `json:"attachment"`
+}
+
+func (s *Service) get(c *web.Call, in idParams) (Detail, error) {
+	m, err := s.message(c, in.ID)
+	if err != nil {
+		return Detail{}, err
+	}
+	raw, body, err := s.content(c.Context(), m.RawID)
+	if err != nil {
+		return Detail{}, err
+	}
+	defer body.Close()
+	v, err := show(body)
+	if err != nil {
+		return Detail{}, err
+	}
+	d := Detail{EmailMessage: s.wire(m), Cc: people(v.addresses("Cc")), ReplyTo: people(v.addresses("Reply-To")), Recipient: m.Recipient, Text: v.text,
+		HasHTML: v.htmlPart != nil, Parts: []PartInfo{}, Faults: notNil(raw.Faults), Spam: raw.SpamReasons, AuthDetail: raw.Auth,
+		ReversePath: raw.ReversePath, HELO: raw.HELO, RemoteIP: raw.RemoteIP, TLS: raw.TLS, SubmittedBy: raw.AuthUser, EnvelopeID: raw.EnvelopeID, Traceparent: raw.Traceparent}
+	if d.Spam == nil {
+		d.Spam = []Reason{}
+	}
+	for i := range v.tree.Parts {
+		if p := &v.tree.Parts[i]; !p.IsMultipart() {
+			d.Parts = append(d.Parts, PartInfo{Part: i, Type: p.Type, Name: p.Name, Size: p.Size(), Attachment: slices.Contains(v.files, p)})
+		}
+	}
+	return d, nil
+}
+
+type readParams struct {
+	ID   int64  `path:"id" min:"1"`
+	Read *bool  `json:"read,omitempty" doc:"true for read, false for unread; left out: the other way round"`
+	Next string `json:"next,omitempty" doc:"for forms: the page to go to afterwards" max:"2000"`
+}
+
+func (s *Service) markRead(c *web.Call, tx Tx, in readParams) (api.EmailMessage, error) {
+	m, err := tx.MessageByID(in.ID)
+	if m, err = mine(c, m, err); err != nil {
+		return api.EmailMessage{}, err
+	}
+	unread := !m.Unread
+	if in.Read != nil {
+		unread = !*in.Read
+	}
+	if unread != m.Unread {
+		if err := tx.SetUnread(m, unread); err != nil {
+			return api.EmailMessage{}, err
+		}
+		m.Unread = unread
+		err = emit(tx, event.MailRead, m.User, c.Trace(), map[string]any{"message_id": m.ID, "user": s.address(m.User), "unread": unread})
+	}
+	return s.wire(m), err
+}
+
+type starParams struct {
+	ID      int64  `path:"id" min:"1"`
+	Starred *bool  `json:"starred,omitempty" doc:"left out: the other way round"`
+	Next    string `json:"next,omitempty" doc:"for forms: the page to go to afterwards" max:"2000"`
+}
+
+func (s *Service) star(c *web.Call, tx Tx, in starParams) (api.EmailMessage, error) {
+	m, err := tx.MessageByID(in.ID)
+	if m, err = mine(c, m, err); err != nil {
+		return api.EmailMessage{}, err
+	}
+	starred := !m.Starred
+	if in.Starred != nil {
+		starred = *in.Starred
+	}
+	if starred != m.Starred {
+		if err := tx.SetStarred(m, starred); err != nil {
+			return api.EmailMessage{}, err
+		}
+		m.Starred = starred
+		err = emit(tx, event.MailStar, m.User, c.Trace(), map[string]any{"message_id": m.ID, "user": s.address(m.User), "starred": starred})
+	}
+	return s.wire(m), err
+}
+
+type labelParams struct {
+	ID     int64    `path:"id" min:"1"`
+	Labels []string `json:"labels,omitempty" doc:"the whole set, [] for none; as text: parted by commas" max:"100"`
+	Next   string   `json:"next,omitempty" doc:"for forms: the page to go to afterwards" max:"2000"`
+}
+
+func (s *Service) label(c *web.Call, tx Tx, in labelParams) (api.EmailMessage, error) {
+	m, err := tx.MessageByID(in.ID)
+	if m, err = mine(c, m, err); err != nil {
+		return api.EmailMessage{}, err
+	}
+	given := in.Labels
+	isJSON := strings.HasPrefix(c.Request.Header.Get("Content-Type"), "application/json")
+	switch {
+	case isJSON && given == nil:
+		return api.EmailMessage{}, errs.BadField("labels", "is required; send [] to remove all labels")
+	case !isJSON: // a text field, also an empty one: one label after the other
+		given = strings.Split(strings.Join(given, ","), ",")
+	}
+	labels, err := cleanLabels(given)
+	if err != nil {
+		return api.EmailMessage{}, err
+	}
+	if err := tx.SetLabels(m, labels); err != nil {
+		return api.EmailMessage{}, err
+	}
+	m.Labels = labels
+	err = emit(tx, event.MailLabels, m.User, c.Trace(), map[string]any{"message_id": m.ID, "user": s.address(m.User), "labels": labels})
+	return s.wire(m), err
+}
+
+// back sends a form's browser to the page that it names, which must be a path of this service.
+func back(c *web.Call, _ any) string {
+	next := c.Form("next")
+	if !strings.HasPrefix(next, "/") || strings.HasPrefix(next, "//") || strings.ContainsAny(next, "\\\r\n\t") {
+		return "/inbox"
+	}
+	return next
+}
+
+type eventParams struct {
+	User string `json:"user" web:"required" max:"320" doc:"whose events: an address of the domain, or its local part"`
+	web.Since
+}
+
+func (s *Service) events(c *web.Call, w http.ResponseWriter, in eventParams) error {
+	local, err := s.named(in.User)
+	if err != nil {
+		return err
+	}
+	if err := c.Caller.ActAs(local, "email.admin"); err != nil {
+		return err
+	}
+	pos, err := in.Position(c.Request)
+	if err != nil {
+		return err
+	}
+	done, err := s.takeStream(c.Caller)
+	if err != nil {
+		return err
+	}
+	defer done()
+	sub, err := s.Hub.Subscribe(c.Context(), event.StreamMailOf(local), pos)
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	return c.ServeEvents(w, sub, pos != nil, nil)
+}
+
+// takeStream counts a caller's open streams; the demo identity and servers have no bound.
+func (s *Service) takeStream(who web.Caller) (done func(), err error) {
+	if who.Demo || who.Server != "" || who.Has("email.admin") {
+		return func() {}, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams[who.User] >= maxStreams {
+		return nil, errs.Limit(0, "%d event streams are open already; close one of them", maxStreams)
+	}
+	s.streams[who.User]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.streams[who.User]--; s.streams[who.User] == 0 {
+			delete(s.streams, who.User)
+		}
+	}, nil
+}

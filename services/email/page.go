@@ -1,0 +1,242 @@
+package email
+
+import (
+	"fmt"
+	"net/url"
+	"strconv"
+
+	"uniqverse/internal/web"
+	"uniqverse/services/email/mime"
+	"uniqverse/smtpd/senderauth"
+	"uniqverse/templates"
+)
+
+// inboxParams choose what the inbox shows; user is the caller when left out.
+type inboxParams struct {
+	User    string `json:"user,omitempty" max:"320" doc:"whose mailbox; the caller's when left out"`
+	Unread  bool   `json:"unread,omitempty" doc:"only unread messages"`
+	Starred bool   `json:"starred,omitempty" doc:"only messages with a star"`
+	Label   string `json:"label,omitempty" doc:"only messages with this label" max:"64"`
+	web.Paging
+}
+
+// query is the address of the inbox with these parameters, and a place to go on from.
+func (p inboxParams) query(before, after int64) string {
+	q := url.Values{}
+	if p.User != "" {
+		q.Set("user", p.User)
+	}
+	if p.Unread {
+		q.Set("unread", "true")
+	}
+	if p.Starred {
+		q.Set("starred", "true")
+	}
+	if p.Label != "" {
+		q.Set("label", p.Label)
+	}
+	if p.Limit != 0 {
+		q.Set("limit", strconv.Itoa(p.Limit))
+	}
+	if before != 0 {
+		q.Set("before", strconv.FormatInt(before, 10))
+	}
+	if after != 0 {
+		q.Set("after", strconv.FormatInt(after, 10))
+	}
+	if len(q) == 0 {
+		return "/inbox"
+	}
+	return "/inbox?" + q.Encode()
+}
+
+func (p inboxParams) filter() Filter {
+	f := Filter{Paging: p.Paging, Label: p.Label}
+	yes := true
+	if p.Unread {
+		f.Unread = &yes
+	}
+	if p.Starred {
+		f.Starred = &yes
+	}
+	f.Limit = p.Size() + 1 // one more than shown tells whether there is another page
+	return f
+}
+
+// token adds the demo identity's token to an address of the API, which always wants one, where
+// the page was opened without.
+func token(c *web.Call, path string, q url.Values) string {
+	if c.Caller.Demo && c.Caller.Via == web.NoCredential {
+		if q == nil {
+			q = url.Values{}
+		}
+		q.Set("access_token", "demo")
+	}
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
+
+func (s *Service) eventsURL(c *web.Call, user string) string {
+	return token(c, "/api/events", url.Values{"user": {s.address(user)}})
+}
+
+func (s *Service) inboxPage(c *web.Call, in inboxParams) (web.Page, error) {
+	user := in.User
+	if user == "" {
+		user = c.Caller.User
+	}
+	box, err := s.mailbox(c, user)
+	if err != nil {
+		return web.Page{}, err
+	}
+	v := templates.InboxView{Mailbox: s.address(box.User), NoSearch: true, Unread: int(box.Unread), Total: int(box.Messages),
+		Filters: s.tabs(in), EventsURL: s.eventsURL(c, box.User)}
+	if s.SMTPPort != 0 {
+		v.Swaks = fmt.Sprintf("swaks --server 127.0.0.1:%d --to %s", s.SMTPPort, v.Mailbox)
+	}
+	if box.ID == 0 {
+		return web.Page{Template: templates.PageInbox, Title: "Inbox", Data: v}, nil
+	}
+	rows, err := s.Store.Messages(c.Context(), box.ID, in.filter())
+	if err != nil {
+		return web.Page{}, err
+	}
+	v.Pager = pager(in, &rows)
+	for _, m := range rows {
+		v.Messages = append(v.Messages, rowView(m))
+	}
+	labels, err := s.Store.LabelCounts(c.Context(), box.ID)
+	for _, l := range labels {
+		v.Filters = append(v.Filters, templates.Tab{Label: l.Label, Href: inboxParams{User: in.User, Label: l.Label}.query(0, 0), Current: l.Label == in.Label, Count: l.Count})
+	}
+	return web.Page{Template: templates.PageInbox, Title: "Inbox", Data: v}, err
+}
+
+// tabs are the filters that every mailbox has.
+func (s *Service) tabs(in inboxParams) []templates.Tab {
+	all := inboxParams{User: in.User}
+	unread, starred := all, all
+	unread.Unread, starred.Starred = true, true
+	return []templates.Tab{
+		{Label: "All", Href: all.query(0, 0), Current: !in.Unread && !in.Starred && in.Label == ""},
+		{Label: "Unread", Href: unread.query(0, 0), Current: in.Unread},
+		{Label: "Starred", Href: starred.query(0, 0), Current: in.Starred},
+	}
+}
+
+// pager cuts the row off that was read to know whether there is more, and makes the links.
+// After asks for rows nearest to it, so the row too many is then the first.
+func pager(in inboxParams, rows *[]Message) templates.Pager {
+	list := *rows
+	more := len(list) > in.Size()
+	newer := in.Before != 0
+	if more && in.After != 0 {
+		list, newer = list[1:], true
+		more = true
+	} else if more {
+		list = list[:in.Size()]
+	}
+	if in.After != 0 {
+		more = true // the page that we came from
+	}
+	*rows = list
+	var p templates.Pager
+	if len(list) == 0 {
+		return p
+	}
+	if newer {
+		p.Prev = in.query(0, list[0].ID)
+	}
+	if more {
+		p.Next = in.query(list[len(list)-1].ID, 0)
+	}
+	return p
+}
+
+func rowView(m Message) templates.MessageRow {
+	date := m.Date
+	if date.IsZero() {
+		date = m.Received
+	}
+	return templates.MessageRow{ID: m.ID, FromName: m.FromName, From: m.FromAddress, Subject: m.Subject, Snippet: m.Snippet, Date: date, Size: m.Size,
+		Unread: m.Unread, Starred: m.Starred, Attachments: m.Attachments, Labels: m.Labels, Auth: templates.Auth{SPF: m.SPF, DKIM: m.DKIM, DMARC: m.DMARC}}
+}
+
+func (s *Service) messagePage(c *web.Call, in idParams) (web.Page, error) {
+	m, raw, body, err := s.open(c, in.ID)
+	if err != nil {
+		return web.Page{}, err
+	}
+	defer body.Close()
+	show, err := show(body)
+	if err != nil {
+		return web.Page{}, err
+	}
+	base := "/api/messages/" + strconv.FormatInt(m.ID, 10)
+	v := templates.MessageView{ID: m.ID, Mailbox: s.address(m.User), Subject: m.Subject, FromName: m.FromName, From: m.FromAddress,
+		To: texts(show.addresses("To")), Cc: texts(show.addresses("Cc")), Date: m.Date, Received: m.Received, Size: m.Size, Unread: m.Unread, Starred: m.Starred,
+		Labels: m.Labels, Auth: templates.Auth{SPF: m.SPF, DKIM: m.DKIM, DMARC: m.DMARC}, AuthDetail: authDetail(raw), SpamScore: m.SpamScore,
+		Text: show.text, RawURL: token(c, base+"/raw", nil), EventsURL: s.eventsURL(c, m.User), BackURL: "/inbox"}
+	if c.Caller.User != m.User {
+		v.BackURL = inboxParams{User: s.address(m.User)}.query(0, 0)
+	}
+	if show.htmlPart != nil {
+		v.HTMLURL = token(c, base+"/html", nil)
+	}
+	for _, f := range fieldList(raw, show.tree) {
+		v.Headers = append(v.Headers, templates.Header{Name: f.Name, Value: f.Value})
+	}
+	for _, p := range show.files {
+		v.Attachments = append(v.Attachments, templates.Attachment{Name: p.Name, Type: p.Type, Size: p.Size(), URL: token(c, base+"/parts/"+strconv.Itoa(show.number(p)), nil)})
+	}
+	newer, older, err := s.Store.Neighbours(c.Context(), m.MailboxID, m.ID)
+	if newer != 0 {
+		v.NewerURL = "/messages/" + strconv.FormatInt(newer, 10)
+	}
+	if older != 0 {
+		v.OlderURL = "/messages/" + strconv.FormatInt(older, 10)
+	}
+	title := m.Subject
+	if title == "" {
+		title = "Message without a subject"
+	}
+	return web.Page{Template: templates.PageMessage, Title: title, Data: v}, err
+}
+
+// authDetail is what each check found, in a line for people.
+func authDetail(raw Raw) map[string]string {
+	r, err := decodeAuth(raw.Auth)
+	if err != nil {
+		return nil
+	}
+	first := func(list ...string) string {
+		for _, s := range list {
+			if s != "" {
+				return s
+			}
+		}
+		return ""
+	}
+	out := map[string]string{"spf": first(r.MailFrom.Reason, r.MailFrom.Domain, r.HELO.Reason, r.HELO.Domain), "dmarc": first(r.Author.Reason, r.Author.Domain, r.Author.From)}
+	for _, sig := range r.Signatures {
+		if out["dkim"] == "" || sig.Result == senderauth.Pass {
+			out["dkim"] = first(sig.Reason, sig.Domain)
+		}
+	}
+	return out
+}
+
+// addresses reads an address list of the header.
+func (v shown) addresses(field string) []mime.Address {
+	return mime.Addresses(v.tree.Get(field), 100)
+}
+
+func texts(list []mime.Address) []string {
+	var out []string
+	for _, a := range list {
+		out = append(out, a.String())
+	}
+	return out
+}

@@ -1,0 +1,43 @@
+package email
+
+import (
+	"uniqverse/internal/web"
+)
+
+// Endpoints returns every route of the service. What an owner check says is the same
+// everywhere: people see and change their own mail; the demo identity, and tokens with
+// email.admin, anybody's.
+func (s *Service) Endpoints() []web.Endpoint {
+	read, page := web.NeedsToken("email.read"), web.Needs("email.read")
+	own := "the user's own mailbox; others' with email.admin"
+	read.Describe, page.Describe = own, own
+	anyToken := web.NeedsToken("")
+	anyToken.Describe = "email.read for one's own mailbox; portal.provision or email.admin for others'"
+	admin := web.NeedsToken("email.admin")
+
+	return []web.Endpoint{
+		web.Query("GET", "/api/messages", read, "A mailbox, newest first", s.list),
+		web.Query("GET", "/api/messages/{id}", read, "One message with its text, parts and what the checks found", s.get),
+		web.Stream("GET", "/api/messages/{id}/raw", read, "The message as it came, with the fields that this server put before it", s.rawMessage),
+		web.Stream("GET", "/api/messages/{id}/html", read, "The HTML of the message, without what acts or calls home, as a document for a sandboxed frame", s.htmlBody),
+		web.Query("GET", "/api/messages/{id}/headers", read, "The header fields in their order, decoded", s.headers),
+		web.Stream("GET", "/api/messages/{id}/parts/{part}", read, "A part of the message, decoded, as a file", s.part),
+		web.Command("POST", "/api/messages/{id}/read", read, "Mark as read or unread; without a body: the other way round", s.Store, s.markRead),
+		web.Command("POST", "/api/messages/{id}/star", read, "Set or remove the star; without a body: the other way round", s.Store, s.star),
+		web.Command("POST", "/api/messages/{id}/labels", read, "Replace the labels", s.Store, s.label),
+		web.Stream("GET", "/api/events", read, "The mailbox's events as they happen (server-sent events)", s.events),
+
+		web.Query("GET", "/api/mailboxes", read, "The mailboxes that the caller may see, newest first", s.mailboxes),
+		web.Command("POST", "/api/mailboxes", anyToken, "Make a mailbox unless it is there", s.Store, s.provision),
+		web.Query("GET", "/api/aliases", admin, "Every alias and where it leads", s.aliases),
+		web.Command("POST", "/api/aliases", admin, "Let an alias lead to mailboxes; to none: remove it. \"*\" is the catch-all", s.Store, s.setAlias),
+
+		web.View("/", page, "Inbox", s.inboxPage),
+		web.View("/inbox", page, "Inbox", s.inboxPage),
+		web.View("/messages/{id}", page, "One message", s.messagePage),
+		// What the pages' forms post to: the same as under /api, for whoever the pages open for.
+		web.Command("POST", "/messages/{id}/read", page, "The page's form: mark as read or unread", s.Store, s.markRead).Redirect(back),
+		web.Command("POST", "/messages/{id}/star", page, "The page's form: set or remove the star", s.Store, s.star).Redirect(back),
+		web.Command("POST", "/messages/{id}/labels", page, "The page's form: replace the labels", s.Store, s.label).Redirect(back),
+	}
+}

@@ -1,0 +1,205 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"uniqverse/internal/errs"
+	"uniqverse/internal/web"
+	"uniqverse/services/email"
+)
+
+// Email is the store of the mail service.
+type Email struct{ db *DB }
+
+// NewEmail returns the mail tables of the database.
+func NewEmail(db *DB) Email { return Email{db: db} }
+
+var (
+	_ email.Store = Email{}
+	_ email.Tx    = emailTx{}
+)
+
+type emailTx struct{ *Tx }
+
+// Update runs fn in one durable transaction.
+func (s Email) Update(ctx context.Context, once *web.Once, fn func(email.Tx) error) error {
+	return s.db.Write(ctx, once, func(tx *Tx) error { return fn(emailTx{tx}) })
+}
+
+// emailRow is a row or rows.
+type emailRow interface{ Scan(dest ...any) error }
+
+// emailMissing turns an absent row into errs.NotFound.
+func emailMissing(err error, what string) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return errs.New(errs.NotFound, "there is no such %s", what)
+	}
+	return dbError(err)
+}
+
+// emailTime turns unix milliseconds into a time; 0 is the zero time.
+func emailTime(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// emailMS is the opposite.
+func emailMS(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+// emailList writes a list as JSON; none is [].
+func emailList[T any](list []T) string {
+	if len(list) == 0 {
+		return "[]"
+	}
+	b, err := json.Marshal(list)
+	if err != nil {
+		return "[]" // strings and numbers always encode
+	}
+	return string(b)
+}
+
+const emailMailboxColumns = `id, user_name, made_by, created_at, messages, unread, bytes`
+
+func scanEmailBox(row emailRow) (email.Mailbox, error) {
+	var (
+		b       email.Mailbox
+		created int64
+	)
+	err := row.Scan(&b.ID, &b.User, &b.MadeBy, &created, &b.Messages, &b.Unread, &b.Bytes)
+	b.Created = emailTime(created)
+	return b, emailMissing(err, "mailbox")
+}
+
+// MailboxByName returns the mailbox with the local part, or errs.NotFound.
+func (s Email) MailboxByName(ctx context.Context, user string) (email.Mailbox, error) {
+	return scanEmailBox(s.db.QueryRow(ctx, `SELECT `+emailMailboxColumns+` FROM email_mailboxes WHERE user_name = $1`, user))
+}
+
+// Mailboxes returns a page of mailboxes, newest first; user "" means everybody's.
+func (s Email) Mailboxes(ctx context.Context, user string, p web.Paging) ([]email.Mailbox, error) {
+	w := emailPage{table: "email_mailboxes"}
+	if user != "" {
+		w.where("user_name = %", user)
+	}
+	rows, err := s.db.Query(ctx, w.query(emailMailboxColumns, p), w.args...)
+	return emailAll(rows, err, scanEmailBox)
+}
+
+// EnsureMailbox returns the mailbox with the local part, and makes it when there is none.
+func (tx emailTx) EnsureMailbox(user, madeBy string) (email.Mailbox, bool, error) {
+	b, err := scanEmailBox(tx.QueryRow(`SELECT `+emailMailboxColumns+` FROM email_mailboxes WHERE user_name = $1`, user))
+	if err == nil && madeBy == "provision" && b.MadeBy != madeBy { // made on purpose from now on
+		b.MadeBy = madeBy
+		_, err = tx.Exec(`UPDATE email_mailboxes SET made_by = $1 WHERE id = $2`, madeBy, b.ID)
+	}
+	if !errs.Is(err, errs.NotFound) {
+		return b, false, err
+	}
+	b, err = scanEmailBox(tx.QueryRow(`INSERT INTO email_mailboxes (user_name, made_by, created_at) VALUES ($1, $2, $3) RETURNING `+emailMailboxColumns,
+		user, madeBy, tx.Now().UnixMilli()))
+	return b, true, err
+}
+
+// AliasTargets returns the local parts that an alias leads to, in alphabetical order.
+func (s Email) AliasTargets(ctx context.Context, alias string) ([]string, error) {
+	rows, err := s.db.Query(ctx, `SELECT target FROM email_aliases WHERE alias = $1 ORDER BY target`, alias)
+	return emailAll(rows, err, func(r emailRow) (t string, err error) { return t, r.Scan(&t) })
+}
+
+// Aliases returns every alias, in alphabetical order.
+func (s Email) Aliases(ctx context.Context) ([]email.Alias, error) {
+	type pair struct{ alias, target string }
+	rows, err := s.db.Query(ctx, `SELECT alias, target FROM email_aliases ORDER BY alias, target`)
+	pairs, err := emailAll(rows, err, func(r emailRow) (p pair, err error) { return p, r.Scan(&p.alias, &p.target) })
+	var out []email.Alias
+	for _, p := range pairs {
+		if n := len(out); n == 0 || out[n-1].Alias != p.alias {
+			out = append(out, email.Alias{Alias: p.alias})
+		}
+		last := &out[len(out)-1]
+		last.Targets = append(last.Targets, p.target)
+	}
+	return out, err
+}
+
+// SetAlias replaces what an alias leads to; no targets removes it.
+func (tx emailTx) SetAlias(alias string, targets []string) error {
+	if _, err := tx.Exec(`DELETE FROM email_aliases WHERE alias = $1`, alias); err != nil {
+		return err
+	}
+	for _, t := range targets {
+		if _, err := tx.Exec(`INSERT INTO email_aliases (alias, target) VALUES ($1, $2)`, alias, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// emailPage builds the query of a page: conditions, order and bounds. The texts are few, so
+// they stay prepared; values never are part of them.
+type emailPage struct {
+	table string
+	conds []string
+	args  []any
+}
+
+// where adds a condition; % stands for the value.
+func (w *emailPage) where(cond string, value any) {
+	w.args = append(w.args, value)
+	w.conds = append(w.conds, strings.Replace(cond, "%", "$"+strconv.Itoa(len(w.args)), 1))
+}
+
+// query returns the rows newest first. With after alone they are the ones nearest to it.
+func (w *emailPage) query(columns string, p web.Paging) string {
+	id := w.table + ".id"
+	if p.Before != 0 {
+		w.where(id+" < %", p.Before)
+	}
+	if p.After != 0 {
+		w.where(id+" > %", p.After)
+	}
+	text := `SELECT ` + columns + ` FROM ` + w.table
+	if len(w.conds) > 0 {
+		text += ` WHERE ` + strings.Join(w.conds, ` AND `)
+	}
+	order := ` DESC`
+	if p.After != 0 && p.Before == 0 {
+		order = ` ASC`
+	}
+	w.args = append(w.args, p.Size(), p.Offset)
+	text += ` ORDER BY ` + id + order + ` LIMIT $` + strconv.Itoa(len(w.args)-1) + ` OFFSET $` + strconv.Itoa(len(w.args))
+	if order == ` ASC` {
+		return `SELECT ` + columns + ` FROM (` + text + `) AS ` + w.table + ` ORDER BY ` + id + ` DESC`
+	}
+	return text
+}
+
+// emailAll reads rows to their end and closes them.
+func emailAll[T any](rows *sql.Rows, err error, scan func(emailRow) (T, error)) ([]T, error) {
+	if err != nil {
+		return nil, dbError(err)
+	}
+	defer rows.Close()
+	var out []T
+	for rows.Next() {
+		v, err := scan(rows)
+		if err != nil {
+			return nil, dbError(err)
+		}
+		out = append(out, v)
+	}
+	return out, dbError(rows.Err())
+}

@@ -1,0 +1,242 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"uniqverse/internal/errs"
+	"uniqverse/services/email"
+)
+
+const emailMessageColumns = `email_messages.id, mailbox_id, raw_id, recipient, subject, from_text, from_name, from_address, to_text, sent_at, received_at, snippet,
+	message_id, size, attachments, flags, spam_score, spf, dkim, dmarc, email_messages.unread, starred, labels`
+
+func scanEmail(row emailRow) (email.Message, error) {
+	var (
+		m              email.Message
+		sent, received int64
+		flags, labels  string
+	)
+	err := row.Scan(&m.ID, &m.MailboxID, &m.RawID, &m.Recipient, &m.Subject, &m.From, &m.FromName, &m.FromAddress, &m.To, &sent, &received, &m.Snippet,
+		&m.MessageID, &m.Size, &m.Attachments, &flags, &m.SpamScore, &m.SPF, &m.DKIM, &m.DMARC, &m.Unread, &m.Starred, &labels)
+	if err != nil {
+		return m, err
+	}
+	m.Date, m.Received = emailTime(sent), emailTime(received)
+	if err := errors.Join(json.Unmarshal([]byte(flags), &m.Flags), json.Unmarshal([]byte(labels), &m.Labels)); err != nil {
+		return m, fmt.Errorf("message %d: flags or labels are not a list: %w", m.ID, err)
+	}
+	return m, nil
+}
+
+// Messages returns a page of a mailbox, newest first; User is set by the caller's mailbox.
+func (s Email) Messages(ctx context.Context, mailbox int64, f email.Filter) ([]email.Message, error) {
+	user, err := s.userOf(ctx, mailbox)
+	if err != nil {
+		return nil, err
+	}
+	w := emailPage{table: "email_messages"}
+	w.where("mailbox_id = %", mailbox)
+	if f.Unread != nil {
+		w.conds = append(w.conds, "unread = "+emailBit(*f.Unread)) // a constant, so that the index of this filter is used
+	}
+	if f.Starred != nil {
+		w.conds = append(w.conds, "starred = "+emailBit(*f.Starred))
+	}
+	if f.Label != "" {
+		w.args = append(w.args, f.Label)
+		w.conds = append(w.conds, "email_messages.id IN (SELECT message_id FROM email_labels WHERE email_labels.mailbox_id = $1 AND label = $2)")
+	}
+	rows, err := s.db.Query(ctx, w.query(emailMessageColumns, f.Paging), w.args...)
+	return emailAll(rows, err, func(r emailRow) (email.Message, error) {
+		m, err := scanEmail(r)
+		m.User = user
+		return m, err
+	})
+}
+
+func emailBit(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}
+
+func (s Email) userOf(ctx context.Context, mailbox int64) (user string, err error) {
+	err = s.db.QueryRow(ctx, `SELECT user_name FROM email_mailboxes WHERE id = $1`, mailbox).Scan(&user)
+	return user, emailMissing(err, "mailbox")
+}
+
+const emailMessageByID = `SELECT ` + emailMessageColumns + `, user_name FROM email_messages
+	JOIN email_mailboxes ON email_mailboxes.id = mailbox_id WHERE email_messages.id = $1`
+
+// emailWithUser scans a message with its mailbox's name behind it.
+type emailWithUser struct {
+	row  emailRow
+	user *string
+}
+
+func (w emailWithUser) Scan(dest ...any) error { return w.row.Scan(append(dest, w.user)...) }
+
+func scanEmailByID(row emailRow) (email.Message, error) {
+	var user string
+	m, err := scanEmail(emailWithUser{row, &user})
+	m.User = user
+	return m, emailMissing(err, "message")
+}
+
+// MessageByID returns a message, or errs.NotFound.
+func (s Email) MessageByID(ctx context.Context, id int64) (email.Message, error) {
+	return scanEmailByID(s.db.QueryRow(ctx, emailMessageByID, id))
+}
+
+// MessageByID returns a message as the transaction sees it, or errs.NotFound.
+func (tx emailTx) MessageByID(id int64) (email.Message, error) {
+	return scanEmailByID(tx.QueryRow(emailMessageByID, id))
+}
+
+// Neighbours returns the ids next to a message in its mailbox; 0 is none.
+func (s Email) Neighbours(ctx context.Context, mailbox, id int64) (newer, older int64, err error) {
+	err = s.db.QueryRow(ctx, `SELECT
+		COALESCE((SELECT id FROM email_messages WHERE mailbox_id = $1 AND id > $2 ORDER BY id LIMIT 1), 0),
+		COALESCE((SELECT id FROM email_messages WHERE mailbox_id = $1 AND id < $2 ORDER BY id DESC LIMIT 1), 0)`, mailbox, id).Scan(&newer, &older)
+	return newer, older, dbError(err)
+}
+
+// LabelCounts returns the labels in use in a mailbox, in alphabetical order.
+func (s Email) LabelCounts(ctx context.Context, mailbox int64) ([]email.LabelCount, error) {
+	rows, err := s.db.Query(ctx, `SELECT label, COUNT(*) FROM email_labels WHERE mailbox_id = $1 GROUP BY label ORDER BY label`, mailbox)
+	return emailAll(rows, err, func(r emailRow) (l email.LabelCount, err error) { return l, r.Scan(&l.Label, &l.Count) })
+}
+
+// RawByID returns a stored message, with its body when that is in the row, or errs.NotFound.
+func (s Email) RawByID(ctx context.Context, id int64) (email.Raw, error) {
+	var (
+		r                                 email.Raw
+		file                              *string
+		received                          int64
+		recipients, auth, faults, reasons string
+	)
+	err := s.db.QueryRow(ctx, `SELECT id, envelope_id, sha256, size, body, file, prepended, mode, reverse_path, recipients, helo, remote_ip, tls, auth_user,
+		received_at, message_id, traceparent, auth, faults, spam_reasons FROM email_raw WHERE id = $1`, id).
+		Scan(&r.ID, &r.EnvelopeID, &r.SHA256, &r.Size, &r.Body, &file, &r.Prepended, &r.Mode, &r.ReversePath, &recipients, &r.HELO, &r.RemoteIP, &r.TLS, &r.AuthUser,
+			&received, &r.MessageID, &r.Traceparent, &auth, &faults, &reasons)
+	if err != nil {
+		return r, emailMissing(err, "message")
+	}
+	if file != nil {
+		r.File = *file
+	}
+	r.Received, r.Auth = emailTime(received), json.RawMessage(auth)
+	err = errors.Join(json.Unmarshal([]byte(recipients), &r.Recipients), json.Unmarshal([]byte(faults), &r.Faults), json.Unmarshal([]byte(reasons), &r.SpamReasons))
+	if err != nil {
+		return r, fmt.Errorf("stored message %d: a list cannot be read: %w", id, err)
+	}
+	return r, nil
+}
+
+// FileKnown reports whether a message is kept in the file of this name.
+func (s Email) FileKnown(ctx context.Context, name string) (known bool, err error) {
+	err = s.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM email_raw WHERE file = $1)`, name).Scan(&known)
+	return known, dbError(err)
+}
+
+// Repeated reports whether the mailbox got the same message (Message-ID, envelope, bytes) since then.
+func (tx emailTx) Repeated(mailbox int64, r email.Raw, since time.Time) (found bool, err error) {
+	err = tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM email_raw JOIN email_messages ON email_messages.raw_id = email_raw.id AND email_messages.mailbox_id = $1
+		WHERE email_raw.message_id = $2 AND email_raw.message_id <> '' AND email_raw.received_at >= $3 AND sha256 = $4 AND reverse_path = $5 AND recipients = $6)`,
+		mailbox, r.MessageID, since.UnixMilli(), r.SHA256, r.ReversePath, emailList(r.Recipients)).Scan(&found)
+	return found, dbError(err)
+}
+
+// AddRaw stores a message's bytes and envelope and returns its id.
+func (tx emailTx) AddRaw(r email.Raw) (id int64, err error) {
+	var body, file any
+	if file = r.File; r.File == "" {
+		file = nil
+		if body = r.Body; r.Body == nil {
+			body = []byte{}
+		}
+	}
+	prepended, auth := r.Prepended, string(r.Auth)
+	if prepended == nil {
+		prepended = []byte{}
+	}
+	if auth == "" {
+		auth = "{}"
+	}
+	err = tx.QueryRow(`INSERT INTO email_raw (envelope_id, sha256, size, body, file, prepended, mode, reverse_path, recipients, helo, remote_ip, tls, auth_user,
+		received_at, message_id, traceparent, auth, faults, spam_reasons)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) RETURNING id`,
+		r.EnvelopeID, r.SHA256, r.Size, body, file, prepended, r.Mode, r.ReversePath, emailList(r.Recipients), r.HELO, r.RemoteIP, r.TLS, r.AuthUser,
+		r.Received.UnixMilli(), r.MessageID, r.Traceparent, auth, emailList(r.Faults), emailList(r.SpamReasons)).Scan(&id)
+	return id, dbError(err)
+}
+
+// AddMessage stores a row of a mailbox, counts it there, and returns its id.
+func (tx emailTx) AddMessage(m email.Message) (id int64, err error) {
+	err = tx.QueryRow(`INSERT INTO email_messages (mailbox_id, raw_id, recipient, subject, from_text, from_name, from_address, to_text, sent_at, received_at, snippet,
+		message_id, size, attachments, flags, spam_score, spf, dkim, dmarc, unread, starred, labels)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) RETURNING id`,
+		m.MailboxID, m.RawID, m.Recipient, m.Subject, m.From, m.FromName, m.FromAddress, m.To, emailMS(m.Date), emailMS(m.Received), m.Snippet,
+		m.MessageID, m.Size, m.Attachments, emailList(m.Flags), m.SpamScore, m.SPF, m.DKIM, m.DMARC, emailInt(m.Unread), emailInt(m.Starred), emailList(m.Labels)).Scan(&id)
+	if err != nil {
+		return 0, dbError(err)
+	}
+	_, err = tx.Exec(`UPDATE email_mailboxes SET messages = messages + 1, unread = unread + $1, bytes = bytes + $2 WHERE id = $3`, emailInt(m.Unread), m.Size, m.MailboxID)
+	return id, err
+}
+
+func emailInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// SetUnread changes whether a message is unread, and its mailbox's count with it; m is the
+// row as this transaction read it.
+func (tx emailTx) SetUnread(m email.Message, unread bool) error {
+	if err := emailOne(tx.Exec(`UPDATE email_messages SET unread = $1 WHERE id = $2`, emailInt(unread), m.ID)); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`UPDATE email_mailboxes SET unread = unread + $1 WHERE id = $2`, emailInt(unread)-emailInt(m.Unread), m.MailboxID)
+	return err
+}
+
+// SetStarred sets or removes the star.
+func (tx emailTx) SetStarred(m email.Message, starred bool) error {
+	return emailOne(tx.Exec(`UPDATE email_messages SET starred = $1 WHERE id = $2`, emailInt(starred), m.ID))
+}
+
+// SetLabels replaces the labels.
+func (tx emailTx) SetLabels(m email.Message, labels []string) error {
+	if err := emailOne(tx.Exec(`UPDATE email_messages SET labels = $1 WHERE id = $2`, emailList(labels), m.ID)); err != nil {
+		return err
+	}
+	for _, l := range m.Labels {
+		if _, err := tx.Exec(`DELETE FROM email_labels WHERE mailbox_id = $1 AND label = $2 AND message_id = $3`, m.MailboxID, l, m.ID); err != nil {
+			return err
+		}
+	}
+	for _, l := range labels {
+		if _, err := tx.Exec(`INSERT INTO email_labels (mailbox_id, label, message_id) VALUES ($1, $2, $3)`, m.MailboxID, l, m.ID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// emailOne makes an update that met no row errs.NotFound.
+func emailOne(res interface{ RowsAffected() (int64, error) }, err error) error {
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err == nil && n == 0 {
+		return errs.New(errs.NotFound, "there is no such message")
+	}
+	return nil
+}
