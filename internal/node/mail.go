@@ -2,11 +2,113 @@ package node
 
 import (
 	"context"
+	"crypto/tls"
+	"fmt"
 	"net/http"
+	"path/filepath"
+	"strings"
+
+	"github.com/VictoriaMetrics/metrics"
 
 	"uniqverse/internal/api"
+	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/services/email"
+	"uniqverse/smtpd"
+	"uniqverse/smtpd/cert"
+	"uniqverse/smtpd/dnsclient"
+	"uniqverse/store"
 )
+
+// email makes the mail service and, before it, the SMTP listeners that hand it what arrives.
+func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
+	log := n.opts.Log.With("svc", "email")
+	s, err := email.New(email.Options{Store: store.NewEmail(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Demo: n.cfg.DemoIdentity(),
+		Dir: filepath.Join(n.cfg.DataDir, "mail"), SMTPPort: n.listeners.smtpPort(smtpd.MX), Log: log, Now: n.opts.Now, Metrics: n.metrics, DiskFull: store.IsFull})
+	if err != nil {
+		return part{}, err
+	}
+	n.services = append(n.services, running{name: "email", run: s.Run})
+	p := part{"email", "Mail", s.Endpoints(), s.Discovery()}
+	if len(n.listeners.smtp) == 0 {
+		return p, nil
+	}
+	keys, err := n.certificate()
+	if err != nil {
+		return part{}, err
+	}
+	dns, err := dnsclient.New(n.cfg.DNS)
+	if err != nil {
+		return part{}, fmt.Errorf("EMAIL_DNS (--dns) is %q: %w", n.cfg.DNS, err)
+	}
+	var backend smtpd.Backend = s
+	if n.traces != nil {
+		backend = tracedMail{s, n}
+	}
+	n.smtp, err = smtpd.New(smtpd.Options{Listeners: n.listeners.smtp, Domain: n.cfg.Domain, TLS: keys, Backend: backend, Resolver: dns,
+		SpoolDir: filepath.Join(n.cfg.DataDir, "spool"), Log: n.opts.Log.With("svc", "smtp"), Metrics: mailMetrics{n.metrics}, Now: n.opts.Now})
+	return p, err
+}
+
+// certificate returns the operator's pair, or the self-signed one of the data folder.
+func (n *Node) certificate() (*tls.Config, error) {
+	if n.cfg.TLSCert == "" {
+		return cert.Load(filepath.Join(n.cfg.DataDir, "tls"), n.cfg.Domain, n.opts.Now)
+	}
+	c, err := cert.LoadFiles(n.cfg.TLSCert, n.cfg.TLSKey)
+	if err != nil {
+		return nil, fmt.Errorf("EMAIL_TLS_CERT is %q and EMAIL_TLS_KEY %q: %w; name a certificate and the key that belongs to it, both PEM", n.cfg.TLSCert, n.cfg.TLSKey, err)
+	}
+	return c, nil
+}
+
+// mailMetrics counts what the SMTP edge tells, under the names of /metrics.
+type mailMetrics struct{ set *metrics.Set }
+
+// Add implements smtpd.Metrics.
+func (m mailMetrics) Add(name string, delta int, labels ...string) {
+	m.set.GetOrCreateCounter("uniqverse_" + name + labelled(labels)).Add(delta)
+}
+
+// Observe implements smtpd.Metrics.
+func (m mailMetrics) Observe(name string, seconds float64, labels ...string) {
+	m.set.GetOrCreateSummary("uniqverse_" + name + labelled(labels)).Update(seconds)
+}
+
+// labelled writes name, value, name, value … as Prometheus does.
+func labelled(pairs []string) string {
+	if len(pairs) < 2 {
+		return ""
+	}
+	var b strings.Builder
+	for i := 0; i+1 < len(pairs); i += 2 {
+		fmt.Fprintf(&b, ",%s=%q", pairs[i], pairs[i+1])
+	}
+	return "{" + b.String()[1:] + "}"
+}
+
+// tracedMail gives the delivery of each message a span.
+type tracedMail struct {
+	smtpd.Backend
+	n *Node
+}
+
+// Deliver implements smtpd.Backend.
+func (t tracedMail) Deliver(ctx context.Context, env *smtpd.Envelope, msg *smtpd.Message) error {
+	trace, ok := event.ParseTraceparent(env.Traceparent)
+	if !ok {
+		return t.Backend.Deliver(ctx, env, msg)
+	}
+	span, end := t.n.traces.Start(ctx, trace, false, "SMTP "+env.Mode.String())
+	env.Traceparent = span.Traceparent()
+	err := t.Backend.Deliver(event.WithTrace(ctx, span), env, msg)
+	status := http.StatusOK
+	if err != nil {
+		status = http.StatusInternalServerError
+	}
+	end(status)
+	return err
+}
 
 // mailboxes asks mail on behalf of the portal's callers.
 type mailboxes struct{ n *Node }

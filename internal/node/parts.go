@@ -34,7 +34,7 @@ func (n *Node) parts(ctx context.Context, site *web.Site) ([]part, error) {
 	for _, make := range []struct {
 		service string
 		part    func(context.Context, *web.Site) (part, error)
-	}{{"portal", n.portal}, {"chat", n.chat}} {
+	}{{"portal", n.portal}, {"email", n.email}, {"chat", n.chat}} {
 		if !n.cfg.Services.Has(make.service) {
 			continue
 		}
