@@ -65,26 +65,26 @@ func below(before int64) int64 {
 
 const chatRoomColumns = `r.id, r.name, r.kind, r.head, r.created_by, r.created_at`
 
-func scanRoom(row rowScanner) (chat.Room, error) {
+func scanChatRoom(row rowScanner) (chat.Room, error) {
 	var r chat.Room
 	err := row.Scan(&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt)
 	return r, err
 }
 
-// oneRoom is scanRoom for a single row; none is errs.NotFound.
-func oneRoom(row rowScanner) (chat.Room, error) {
-	r, err := scanRoom(row)
+// oneChatRoom is scanChatRoom for a single row; none is errs.NotFound.
+func oneChatRoom(row rowScanner) (chat.Room, error) {
+	r, err := scanChatRoom(row)
 	if errors.Is(err, sql.ErrNoRows) {
-		return chat.Room{}, noRoom()
+		return chat.Room{}, noChatRoom()
 	}
 	return r, dbError(err)
 }
 
-func noRoom() error { return errs.New(errs.NotFound, "Room not found") }
+func noChatRoom() error { return errs.New(errs.NotFound, "Room not found") }
 
 // Room returns the room with the id, or errs.NotFound.
 func (s Chat) Room(ctx context.Context, id int64) (chat.Room, error) {
-	return oneRoom(s.db.QueryRow(ctx, `SELECT `+chatRoomColumns+` FROM chat_rooms r WHERE r.id = $1`, id))
+	return oneChatRoom(s.db.QueryRow(ctx, `SELECT `+chatRoomColumns+` FROM chat_rooms r WHERE r.id = $1`, id))
 }
 
 // Rooms returns rooms of a kind, "" for every one, in the order of their ids.
@@ -102,7 +102,7 @@ func (s Chat) Rooms(ctx context.Context, kind string, p web.Paging, limit int) (
 		query += ` ORDER BY r.id LIMIT $3 OFFSET $4`
 	}
 	rows, err := s.db.Query(ctx, query, args...)
-	out, err := collectRows(rows, err, scanRoom)
+	out, err := collectRows(rows, err, scanChatRoom)
 	if back {
 		slices.Reverse(out)
 	}
@@ -113,7 +113,7 @@ const chatRowColumns = chatRoomColumns + `, COALESCE(m.handle, ''), COALESCE(SUB
 
 const chatLastLine = ` LEFT JOIN chat_messages m ON m.id = (SELECT MAX(l.id) FROM chat_messages l WHERE l.room_id = r.id)`
 
-func scanRoomRow(row rowScanner) (chat.RoomRow, error) {
+func scanChatRoomRow(row rowScanner) (chat.RoomRow, error) {
 	var r chat.RoomRow
 	var at api.Time
 	err := row.Scan(&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt, &r.LastHandle, &r.LastText, &at)
@@ -126,12 +126,12 @@ func (s Chat) RecentRooms(ctx context.Context, limit int) ([]chat.RoomRow, error
 	rows, err := s.db.Query(ctx, `SELECT `+chatRowColumns+` FROM (SELECT e.room_id AS room_id, MAX(e.place) AS place
 		FROM (SELECT room_id, place FROM chat_events ORDER BY place DESC LIMIT 2000) AS e GROUP BY e.room_id ORDER BY MAX(e.place) DESC LIMIT $1) AS u
 		JOIN chat_rooms r ON r.id = u.room_id`+chatLastLine+` ORDER BY u.place DESC`, limit)
-	out, err := collectRows(rows, err, scanRoomRow)
+	out, err := collectRows(rows, err, scanChatRoomRow)
 	if err != nil || len(out) >= limit {
 		return out, err
 	}
 	rows, err = s.db.Query(ctx, `SELECT `+chatRowColumns+` FROM chat_rooms r`+chatLastLine+` ORDER BY r.id DESC LIMIT $1`, limit)
-	newest, err := collectRows(rows, err, scanRoomRow)
+	newest, err := collectRows(rows, err, scanChatRoomRow)
 	for _, r := range newest {
 		if len(out) < limit && !slices.ContainsFunc(out, func(o chat.RoomRow) bool { return o.ID == r.ID }) {
 			out = append(out, r)
@@ -146,7 +146,7 @@ func (s Chat) Totals(ctx context.Context) (rooms, lines int64, err error) {
 	return rooms, lines, dbError(err)
 }
 
-func scanMessage(row rowScanner) (api.ChatMessage, error) {
+func scanChatMessage(row rowScanner) (api.ChatMessage, error) {
 	var m api.ChatMessage
 	var flags string
 	err := row.Scan(&m.ID, &m.RoomID, &m.Seq, &m.UserID, &m.Handle, &m.Text, &flags, &m.CreatedAt)
@@ -164,7 +164,7 @@ func (s Chat) Messages(ctx context.Context, room int64, p web.Paging, limit int)
 		query += ` ORDER BY id DESC LIMIT $4 OFFSET $5`
 	}
 	rows, err := s.db.Query(ctx, query, room, below(p.Before), p.After, limit, p.Offset)
-	out, err := collectRows(rows, err, scanMessage)
+	out, err := collectRows(rows, err, scanChatMessage)
 	if forward {
 		slices.Reverse(out)
 	}
@@ -173,7 +173,7 @@ func (s Chat) Messages(ctx context.Context, room int64, p web.Paging, limit int)
 
 const chatEventColumns = `place, room_id, seq, type, at, payload, trace, COALESCE(event_id, 0)`
 
-func scanLogged(row rowScanner) (chat.Logged, error) {
+func scanChatEvent(row rowScanner) (chat.Logged, error) {
 	var l chat.Logged
 	var at int64
 	var payload, trace string
@@ -197,13 +197,13 @@ func scanLogged(row rowScanner) (chat.Logged, error) {
 // Events returns the room's log with after < seq <= upTo, in the order of seq.
 func (s Chat) Events(ctx context.Context, room, after, upTo int64, limit int) ([]chat.Logged, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+chatEventColumns+` FROM chat_events WHERE room_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, room, after, upTo, limit)
-	return collectRows(rows, err, scanLogged)
+	return collectRows(rows, err, scanChatEvent)
 }
 
 // Unpublished returns events without an id, in the order of commits, those with a place above after.
 func (s Chat) Unpublished(ctx context.Context, after int64, limit int) ([]chat.Logged, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+chatEventColumns+` FROM chat_events WHERE event_id IS NULL AND place > $1 ORDER BY place LIMIT $2`, after, limit)
-	return collectRows(rows, err, scanLogged)
+	return collectRows(rows, err, scanChatEvent)
 }
 
 // LastPublished returns the highest seq of the room whose event has an id, 0 for none.
@@ -216,11 +216,11 @@ func (s Chat) LastPublished(ctx context.Context, room int64) (int64, error) {
 	return seq, dbError(err)
 }
 
-// SavePublished writes down the ids of published events.
+// SavePublished writes down the ids of published events; an event keeps the first that it got.
 func (s Chat) SavePublished(ctx context.Context, ids []chat.Published) error {
 	return s.db.Write(ctx, nil, func(tx *Tx) error {
 		for _, p := range ids {
-			if _, err := tx.Exec(`UPDATE chat_events SET event_id = $1 WHERE room_id = $2 AND seq = $3`, p.ID, p.Room, p.Seq); err != nil {
+			if _, err := tx.Exec(`UPDATE chat_events SET event_id = $1 WHERE room_id = $2 AND seq = $3 AND event_id IS NULL`, p.ID, p.Room, p.Seq); err != nil {
 				return err
 			}
 		}
@@ -230,7 +230,7 @@ func (s Chat) SavePublished(ctx context.Context, ids []chat.Published) error {
 
 // RoomByName returns the room with exactly this name, or errs.NotFound.
 func (tx chatTx) RoomByName(name string) (chat.Room, error) {
-	return oneRoom(tx.QueryRow(`SELECT `+chatRoomColumns+` FROM chat_rooms r WHERE r.name = $1`, name))
+	return oneChatRoom(tx.QueryRow(`SELECT `+chatRoomColumns+` FROM chat_rooms r WHERE r.name = $1`, name))
 }
 
 // AddRoom stores a room and returns it with its id.
@@ -245,7 +245,7 @@ func (tx chatTx) NextSeq(room int64) (int64, error) {
 	var seq int64
 	err := tx.QueryRow(`UPDATE chat_rooms SET head = head + 1 WHERE id = $1 RETURNING head`, room).Scan(&seq)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, noRoom()
+		return 0, noChatRoom()
 	}
 	return seq, dbError(err)
 }

@@ -34,7 +34,7 @@ func (s Desk) Update(ctx context.Context, once *web.Once, fn func(desk.Tx) error
 
 const deskTicketColumns = `id, subject, created_by, requester, status, assignee_id, assignee, tags, last_msg_at, created_at`
 
-func scanTicket(row rowScanner) (api.Ticket, error) {
+func scanDeskTicket(row rowScanner) (api.Ticket, error) {
 	var t api.Ticket
 	var tags string
 	err := row.Scan(&t.ID, &t.Subject, &t.CreatedBy, &t.Requester, &t.Status, &t.AssigneeID, &t.Assignee, &tags, &t.LastMsgAt, &t.CreatedAt)
@@ -47,9 +47,9 @@ func scanTicket(row rowScanner) (api.Ticket, error) {
 	return t, nil
 }
 
-// oneTicket is scanTicket for a single row; none is errs.NotFound.
-func oneTicket(row rowScanner) (api.Ticket, error) {
-	t, err := scanTicket(row)
+// oneDeskTicket is scanDeskTicket for a single row; none is errs.NotFound.
+func oneDeskTicket(row rowScanner) (api.Ticket, error) {
+	t, err := scanDeskTicket(row)
 	if errors.Is(err, sql.ErrNoRows) {
 		return api.Ticket{}, errs.New(errs.NotFound, "Ticket not found")
 	}
@@ -58,7 +58,7 @@ func oneTicket(row rowScanner) (api.Ticket, error) {
 
 // Ticket returns the ticket with the id, or errs.NotFound.
 func (s Desk) Ticket(ctx context.Context, id int64) (api.Ticket, error) {
-	return oneTicket(s.db.QueryRow(ctx, `SELECT `+deskTicketColumns+` FROM desk_tickets WHERE id = $1`, id))
+	return oneDeskTicket(s.db.QueryRow(ctx, `SELECT `+deskTicketColumns+` FROM desk_tickets WHERE id = $1`, id))
 }
 
 // Tickets returns tickets, newest first. With After alone they are those that follow it at once.
@@ -85,14 +85,14 @@ func (s Desk) Tickets(ctx context.Context, q desk.Query, limit int) ([]api.Ticke
 		query += ` ORDER BY id DESC LIMIT $3 OFFSET $4`
 	}
 	rows, err := s.db.Query(ctx, query, args...)
-	out, err := collectRows(rows, err, scanTicket)
+	out, err := collectRows(rows, err, scanDeskTicket)
 	if forward {
 		slices.Reverse(out)
 	}
 	return out, err
 }
 
-func scanTicketComment(row rowScanner) (api.TicketComment, error) {
+func scanDeskComment(row rowScanner) (api.TicketComment, error) {
 	var c api.TicketComment
 	err := row.Scan(&c.ID, &c.TicketID, &c.AuthorID, &c.Author, &c.Kind, &c.Text, &c.CreatedAt)
 	return c, err
@@ -108,7 +108,7 @@ func (s Desk) Comments(ctx context.Context, ticket int64, p web.Paging, limit in
 		query += ` ORDER BY id DESC LIMIT $4 OFFSET $5`
 	}
 	rows, err := s.db.Query(ctx, query, ticket, below(p.Before), p.After, limit, p.Offset)
-	out, err := collectRows(rows, err, scanTicketComment)
+	out, err := collectRows(rows, err, scanDeskComment)
 	if forward {
 		slices.Reverse(out)
 	}
@@ -117,7 +117,7 @@ func (s Desk) Comments(ctx context.Context, ticket int64, p web.Paging, limit in
 
 // Ticket returns the ticket as the transaction sees it, or errs.NotFound.
 func (tx deskTx) Ticket(id int64) (api.Ticket, error) {
-	return oneTicket(tx.QueryRow(`SELECT `+deskTicketColumns+` FROM desk_tickets WHERE id = $1`, id))
+	return oneDeskTicket(tx.QueryRow(`SELECT `+deskTicketColumns+` FROM desk_tickets WHERE id = $1`, id))
 }
 
 // AddTicket stores a ticket and returns it with its id.

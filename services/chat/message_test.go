@@ -202,7 +202,7 @@ func (deaf) Moderate(context.Context, string) ([]string, error) {
 }
 
 func TestABrokenModeratorSilencesNobody(t *testing.T) {
-	w := start(t, "", func(o *chat.Options) { o.Moderator = deaf{} })
+	w := start(t, "", func(o *chat.Options, _ *hub.LocalOptions) { o.Moderator = deaf{} })
 	w.room("r")
 	w.must("POST", "/rooms/1/messages", "", "text=hello")
 }

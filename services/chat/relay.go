@@ -80,13 +80,12 @@ func (r *relay) listen(ctx context.Context) error {
 		sub, err := r.hub.Subscribe(ctx, event.StreamChat, from)
 		if err == nil {
 			if from == nil || !sub.Recovered() {
-				if err = r.repair(ctx, sub); err != nil {
-					from = nil
-				}
+				from = nil
+				err = r.repair(ctx)
 			}
 			if err == nil {
 				r.setReady(true)
-				err = r.follow(ctx, sub, 0, &from)
+				err = r.follow(ctx, sub, &from)
 			}
 			sub.Close()
 		}
@@ -115,37 +114,27 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// follow hands on what the hub says, up to the event with the id until; 0 is no end. from is
-// kept at how far it came.
-func (r *relay) follow(ctx context.Context, sub hub.Subscription, until int64, from **hub.Position) error {
+// follow hands on what the hub says; from is kept at how far it came.
+func (r *relay) follow(ctx context.Context, sub hub.Subscription, from **hub.Position) error {
 	for {
 		m, err := sub.Next(ctx)
 		if err != nil {
 			return err
 		}
-		r.heard(m)
+		r.heard(m.Room, m.Seq, m.ID, m.Data)
 		*from = &hub.Position{After: m.ID, Epoch: r.hub.Epoch()}
-		if until != 0 && m.ID >= until {
-			return nil
-		}
 	}
 }
 
-// repair publishes what the log holds and nobody heard of, a page at a time, so that the
-// subscription that hears of it does not fall behind. Until it is done no socket joins a room.
-func (r *relay) repair(ctx context.Context, sub hub.Subscription) error {
+// repair publishes what the log holds and nobody heard of. The subscription has begun already, so
+// what is committed meanwhile comes through it. Until repair is done no socket joins a room.
+func (r *relay) repair(ctx context.Context) error {
 	r.setReady(false)
 	var place int64
 	for {
-		rows, last, err := r.republish(ctx, place)
+		rows, err := r.republish(ctx, place)
 		if err != nil {
 			return err
-		}
-		if last != 0 {
-			var from *hub.Position
-			if err := r.follow(ctx, sub, last, &from); err != nil {
-				return err
-			}
 		}
 		if len(rows) < logPage {
 			return nil
@@ -154,23 +143,25 @@ func (r *relay) repair(ctx context.Context, sub hub.Subscription) error {
 	}
 }
 
-// republish publishes a page of events without an id, and returns it with the id of the last published, 0 for none.
-func (r *relay) republish(ctx context.Context, place int64) (rows []Logged, last int64, err error) {
+// republish publishes a page of events that have no id, and returns the page.
+func (r *relay) republish(ctx context.Context, place int64) ([]Logged, error) {
 	r.saving.Lock() // nothing moves from memory into the log while the two are compared
 	defer r.saving.Unlock()
-	rows, err = r.store.Unpublished(ctx, place, logPage)
+	rows, err := r.store.Unpublished(ctx, place, logPage)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
 	for _, row := range rows {
 		if r.idOf(row.Room, row.Seq) != 0 {
 			continue
 		}
-		if last, err = r.hub.Publish(ctx, event.StreamChat, row.Event); err != nil {
-			return nil, 0, err
+		id, err := r.hub.Publish(ctx, event.StreamChat, row.Event)
+		if err != nil {
+			return nil, err
 		}
+		r.heard(row.Room, row.Seq, id, event.Encode(row.Event, id, r.hub.Epoch()))
 	}
-	return rows, last, nil
+	return rows, nil
 }
 
 // setReady opens the rooms to sockets, or shuts them.
@@ -189,25 +180,25 @@ func (r *relay) setReady(ready bool) {
 	}
 }
 
-// heard hands one event of a room to its sockets and notes its id.
-func (r *relay) heard(m hub.Message) {
-	if m.Room == 0 || m.Seq == 0 {
+// heard hands one event of a room to its sockets and notes its id; one that came already is left out.
+func (r *relay) heard(room, seq, id int64, data []byte) {
+	if room == 0 || seq == 0 {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	f := r.feeds[m.Room]
+	f := r.feeds[room]
 	if f == nil {
 		f = &feed{last: -1, ids: map[int64]int64{}}
-		r.feeds[m.Room] = f
+		r.feeds[room] = f
 	}
-	if f.ids[m.Seq] == 0 {
-		f.ids[m.Seq] = m.ID
-		r.unsent = append(r.unsent, Published{Room: m.Room, Seq: m.Seq, ID: m.ID})
+	if f.ids[seq] == 0 {
+		f.ids[seq] = id
+		r.unsent = append(r.unsent, Published{Room: room, Seq: seq, ID: id})
 	}
-	f.last = max(f.last, m.Seq)
+	f.last = max(f.last, seq)
 	if f.topic != nil {
-		f.topic.Publish(m.Seq, m.Data)
+		f.topic.Publish(seq, data)
 	}
 	select {
 	case r.kick <- struct{}{}:

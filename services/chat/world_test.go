@@ -95,7 +95,7 @@ type world struct {
 }
 
 // start opens a world in dir ("" for a new one); the test's end closes it.
-func start(t *testing.T, dir string, change ...func(*chat.Options)) *world {
+func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOptions)) *world {
 	t.Helper()
 	if dir == "" {
 		dir = t.TempDir()
@@ -111,18 +111,19 @@ func start(t *testing.T, dir string, change ...func(*chat.Options)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.hub, err = hub.NewLocal(ctx, hub.LocalOptions{Epoch: w.db.Epoch(), Reserve: w.db.ReserveIDs})
-	if err != nil {
-		t.Fatal(err)
-	}
 	site := &web.Site{}
+	hubOpts := hub.LocalOptions{Epoch: w.db.Epoch(), Reserve: w.db.ReserveIDs}
 	opts := chat.Options{
-		Store: store.NewChat(w.db), Hub: w.hub, Users: people{}, Domain: domain, Moderator: xengine.New(xengine.Options{}),
+		Store: store.NewChat(w.db), Users: people{}, Domain: domain, Moderator: xengine.New(xengine.Options{}),
 		Origin: site.OriginAllowed, Edge: ws.EdgeOptions{Spread: time.Millisecond, CloseWait: 50 * time.Millisecond},
 	}
 	for _, c := range change {
-		c(&opts)
+		c(&opts, &hubOpts)
 	}
+	if w.hub, err = hub.NewLocal(ctx, hubOpts); err != nil {
+		t.Fatal(err)
+	}
+	opts.Hub = w.hub
 	w.svc = chat.New(opts)
 	set, err := templates.New(templates.Options{})
 	if err != nil {
