@@ -126,8 +126,8 @@ func makeFile(path string) (fresh bool, err error) {
 // applicationID marks our files in the header of SQLite; the first migration writes it.
 const applicationID = 0x554E4951 // "UNIQ"
 
-// foreignFile reports whether the file is another program's database, without SQLite: opening
-// it would turn its journal into ours. A file in WAL mode is left to migrate, which finds
+// foreignFile reports whether the file is another program's database, or fails with errCut,
+// without SQLite: opening it would turn its journal into ours. A file in WAL mode is left to migrate, which finds
 // out without a change, because its newest header may be in the log.
 func foreignFile(path string) (bool, error) {
 	f, err := os.Open(path)
@@ -140,7 +140,33 @@ func foreignFile(path string) (bool, error) {
 		return false, nil // new, or damaged: SQLite says which
 	}
 	inWAL := head[18] == 2 && head[19] == 2
+	if string(head[:16]) == "SQLite format 3\x00" && cutWithinPage(f, head) {
+		return false, errCut
+	}
 	return string(head[:16]) == "SQLite format 3\x00" && !inWAL && binary.BigEndian.Uint32(head[68:]) != applicationID, nil
+}
+
+// errCut is why a file is damaged that SQLite would take: it reads the missing end as zeros.
+var errCut = errors.New("the file ends within a page")
+
+// cutWithinPage reports whether the file is not made of whole pages while no log lies beside
+// it. With a log it may be that a crash came in the middle of moving the log into the file;
+// the log is still whole then, and SQLite mends it.
+func cutWithinPage(f *os.File, head []byte) bool {
+	page := int64(binary.BigEndian.Uint16(head[16:]))
+	if page == 1 {
+		page = 65536
+	}
+	st, err := f.Stat()
+	if err != nil || page < 512 || st.Size()%page == 0 {
+		return false
+	}
+	for _, log := range []string{"-wal", "-journal"} {
+		if beside, err := os.Stat(f.Name() + log); err == nil && beside.Size() > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 func errForeign(file string) error {
@@ -163,6 +189,9 @@ func startError(file string, err error) error {
 }
 
 func classifySQLite(err error) class {
+	if errors.Is(err, errCut) {
+		return classCorrupt
+	}
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
 		return classOther

@@ -331,6 +331,27 @@ func TestDamagedAndForeignFilesAreRefused(t *testing.T) {
 		must(t, err)
 		refused(t, store.Options{Dir: file(t, whole[:len(whole)/2])}, "damaged")
 	})
+	t.Run("cut within a page", func(t *testing.T) {
+		dir := t.TempDir()
+		must(t, open(t, store.Options{Dir: dir}).Close())
+		whole, err := os.ReadFile(filepath.Join(dir, store.FileName))
+		must(t, err)
+		refused(t, store.Options{Dir: file(t, whole[:len(whole)-100])}, "damaged", "nothing was changed")
+	})
+	t.Run("a crash in the middle of moving the log is no damage", func(t *testing.T) {
+		dir := t.TempDir()
+		db := open(t, store.Options{Dir: dir})
+		must(t, write(t, db, `CREATE TABLE item (name TEXT NOT NULL)`))
+		must(t, write(t, db, `INSERT INTO item (name) VALUES ('kept')`))
+		crashed := copyFiles(t, dir)
+		f, err := os.OpenFile(filepath.Join(crashed, store.FileName), os.O_WRONLY|os.O_APPEND, 0)
+		must(t, err)
+		_, err = f.Write(make([]byte, 1000))
+		must(t, errors.Join(err, f.Close()))
+		if n := count(t, open(t, store.Options{Dir: crashed}), `SELECT count(*) FROM item`); n != 1 {
+			t.Errorf("%d rows, want 1", n)
+		}
+	})
 	t.Run("another program's", func(t *testing.T) {
 		dir := t.TempDir()
 		other, err := sql.Open("sqlite", filepath.Join(dir, store.FileName))

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"syscall"
 
 	"uniqverse/internal/config"
 	"uniqverse/smtpd"
@@ -25,8 +26,7 @@ func listen(cfg config.Config) (*listeners, error) {
 		}
 		ln, err := net.Listen("tcp", cfg.Addr(port))
 		if err != nil {
-			return nil, fmt.Errorf("%s (--%s) is %s, and %s cannot be listened on: %w; stop what uses it, or give another port (0 picks a free one, off opens none)",
-				setting, flag, port, cfg.Addr(port), opCause(err))
+			return nil, cannotListen(cfg, setting, flag, port, err)
 		}
 		return ln, nil
 	}
@@ -64,6 +64,18 @@ func listen(cfg config.Config) (*listeners, error) {
 		}
 	}
 	return ls, nil
+}
+
+// cannotListen says which setting is at fault: the host, when it is no address of this machine,
+// else the port.
+func cannotListen(cfg config.Config, setting, flag string, port config.Port, err error) error {
+	var name *net.DNSError
+	if errors.As(err, &name) || errors.Is(err, syscall.EADDRNOTAVAIL) {
+		return fmt.Errorf("VEZE_LISTEN (--listen) is %q, which is no address of this machine: %w; give one that is, 127.0.0.1 for this machine alone, or 0.0.0.0 for all of its addresses",
+			cfg.Listen, opCause(err))
+	}
+	return fmt.Errorf("%s (--%s) is %s, and %s cannot be listened on: %w; stop what uses it, or give another port (0 picks a free one, off opens none)",
+		setting, flag, port, cfg.Addr(port), opCause(err))
 }
 
 // port returns the port on which a service's HTTP is open, 0 for none.
