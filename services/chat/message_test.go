@@ -1,6 +1,7 @@
 package chat_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -383,5 +384,42 @@ func TestEventStreams(t *testing.T) {
 	}
 	if a := w.call("GET", "/rooms/9/events", "", ""); a.status != 404 {
 		t.Errorf("events of no room: %d", a.status)
+	}
+}
+
+// A ticket's events are for its requester and for agents; what happens in rooms is for all.
+func TestWhoHearsOfTickets(t *testing.T) {
+	w := start(t, "")
+	w.room("r")
+	for _, ev := range []event.Event{
+		{Type: event.TicketCreated, User: "pilot", Payload: json.RawMessage(`{"ticket_id":1}`)},
+		{Type: event.TicketCreated, User: "user 981", Payload: json.RawMessage(`{"ticket_id":2}`)},
+	} {
+		if _, err := w.hub.Publish(context.Background(), event.StreamChat, ev); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.must("POST", "/rooms/1/messages", "", "text=the+end")
+	for token, want := range map[string]string{"reader": "", "pilot": "1", "agent": "12", "demo": "12"} {
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		req, _ := http.NewRequestWithContext(ctx, "GET", w.srv.URL+"/events?after=0", nil)
+		req.Header.Set("Authorization", "Bearer "+token)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		heard := ""
+		for s := bufio.NewScanner(res.Body); s.Scan() && !strings.Contains(s.Text(), "the end"); {
+			for _, id := range []string{"1", "2"} {
+				if strings.Contains(s.Text(), `"ticket_id":`+id) {
+					heard += id
+				}
+			}
+		}
+		if heard != want || ctx.Err() != nil {
+			t.Errorf("%s heard of %q, want %q", token, heard, want)
+		}
+		res.Body.Close()
+		cancel()
 	}
 }

@@ -252,10 +252,10 @@ func TestReplayIsExactWhileLinesArePosted(t *testing.T) {
 func TestALongHistoryIsReplayed(t *testing.T) {
 	w := start(t, "")
 	room := w.room("r")
-	w.post(room, 50, 21)
+	w.post(room, 50, 9)
 	c := w.socket("/ws/rooms/1?after=0")
 	w.post(room, 1, 1)
-	if _, err := readTo(c, 0, 50*21+1); err != nil {
+	if _, err := readTo(c, 0, 50*9+1); err != nil {
 		t.Error(err)
 	}
 }
@@ -466,7 +466,7 @@ func (w *world) waitForIDs() (missing int, err error) {
 func TestNothingIsLostWhenTheHubIsTooFast(t *testing.T) {
 	w := start(t, "", func(_ *chat.Options, h *hub.LocalOptions) { h.Ring = 2 })
 	room := w.room("r")
-	const posters, each = 64, 6
+	const posters, each = 64, 3
 	var listening sync.WaitGroup
 	for range 3 {
 		c := w.socket("/ws/rooms/1")
