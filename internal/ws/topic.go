@@ -62,8 +62,8 @@ type frameRef struct {
 
 func (g *segment) end() int64 { return g.off + int64(len(g.buf)) }
 
-// NewTopic returns a topic whose subscribers are connections of this edge. It has no
-// goroutine and needs no closing: one that nobody holds is simply gone.
+// NewTopic returns a topic for connections of this edge, and of no other: its workers write
+// it. A topic has no goroutine and needs no closing: one that nobody holds is simply gone.
 func (e *Edge) NewTopic(opts TopicOptions) *Topic {
 	opts.Window = orDefault(opts.Window, 1<<20)
 	opts.GapWait = orDefault(opts.GapWait, 2*time.Second)

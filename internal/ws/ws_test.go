@@ -37,7 +37,7 @@ type site struct {
 func serve(t testing.TB, eo ws.EdgeOptions, o ws.Options, connect func(c *ws.Conn)) *site {
 	t.Helper()
 	s := &site{edge: ws.NewEdge(eo), errs: make(chan error, 1000)}
-	s.srv = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s.srv = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, err := s.edge.Upgrade(w, r, o)
 		if err != nil {
 			if !errors.Is(err, ws.ErrGone) {
@@ -48,6 +48,12 @@ func serve(t testing.TB, eo ws.EdgeOptions, o ws.Options, connect func(c *ws.Con
 		}
 		connect(c)
 	}))
+	// Small buffers in the kernel, so that a reader that does not read is soon noticed.
+	s.srv.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
+		c.(*net.TCPConn).SetWriteBuffer(16 << 10)
+		return ctx
+	}
+	s.srv.Start()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -127,9 +133,17 @@ func (c *client) frame() (op byte, payload []byte, err error) {
 	return h[0] & 15, payload, err
 }
 
+var dialer = websocket.Dialer{NetDial: func(network, addr string) (net.Conn, error) {
+	c, err := net.Dial(network, addr)
+	if err == nil {
+		c.(*net.TCPConn).SetReadBuffer(16 << 10)
+	}
+	return c, err
+}}
+
 func (s *site) dial(t testing.TB) *websocket.Conn {
 	t.Helper()
-	c, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(s.srv.URL, "http"), nil)
+	c, _, err := dialer.Dial("ws"+strings.TrimPrefix(s.srv.URL, "http"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
