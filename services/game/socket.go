@@ -1,0 +1,133 @@
+package game
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"net/http"
+	"sync"
+	"time"
+
+	"uniqverse/hub"
+	"uniqverse/internal/errs"
+	"uniqverse/internal/event"
+	"uniqverse/internal/web"
+	"uniqverse/internal/ws"
+)
+
+// sockets counts the open sockets of each user.
+type sockets struct {
+	most int
+	mu   sync.Mutex // guards open
+	open map[string]int
+}
+
+// take counts one more socket of the caller and returns what gives it back.
+func (s *sockets) take(c web.Caller) (func(), error) {
+	if c.Demo || c.Server != "" || c.Has("game.server") || c.Has("chat.moderate") || c.Has("email.admin") {
+		return func() {}, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open[c.Email] >= s.most {
+		return nil, errs.Limit(time.Minute, "%s has %d sockets open, which is the most; close one first", c.Email, s.most)
+	}
+	s.open[c.Email]++
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.open[c.Email]--; s.open[c.Email] == 0 {
+			delete(s.open, c.Email)
+		}
+	}, nil
+}
+
+// socket answers GET /ws/events. Where it begins is settled before the handshake is answered,
+// so that a client which is connected misses nothing.
+func (s *Service) socket(c *web.Call, w http.ResponseWriter, in web.Since) error {
+	pos, err := in.Position(c.Request)
+	if err != nil {
+		return err
+	}
+	release, err := s.sockets.take(c.Caller)
+	if err != nil {
+		return err
+	}
+	conn, err := s.upgrade(c, w, pos, release)
+	if conn == nil {
+		release()
+		if errors.Is(err, ws.ErrGone) {
+			return nil
+		}
+	}
+	return err
+}
+
+// upgrade makes the connection live; release is called at its end. A nil connection has not
+// begun, and release was not called.
+func (s *Service) upgrade(c *web.Call, w http.ResponseWriter, pos *hub.Position, release func()) (*ws.Conn, error) {
+	opts := ws.Options{Origin: s.originRule(c), ReadLimit: 4096}
+	if pos == nil {
+		place, err := s.fan.Here(c.Context())
+		if err != nil {
+			return nil, errs.Wrap(errs.Unavailable, err, "the events are not live yet; try again in a second")
+		}
+		conn, err := s.edge.Upgrade(w, c.Request, opts)
+		if err != nil {
+			return nil, err
+		}
+		conn.Start(listenOnly(conn), func(ws.Code, string) { release() })
+		s.fan.Join(conn, place)
+		return conn, nil
+	}
+	life := context.WithoutCancel(c.Context()) // the request ends with the handshake, the socket does not
+	sub, err := s.opts.Hub.Subscribe(life, event.StreamGame, pos)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := s.edge.Upgrade(w, c.Request, opts)
+	if err != nil {
+		sub.Close()
+		return nil, err
+	}
+	conn.Start(listenOnly(conn), func(ws.Code, string) { release() })
+	s.follow.Go(func() {
+		defer sub.Close()
+		s.fan.Follow(conn, sub)
+	})
+	return conn, nil
+}
+
+// originRule lets foreign pages in only with a token of their own: a session cookie and the
+// demo identity come along without the page knowing a secret.
+func (s *Service) originRule(c *web.Call) func(*http.Request) bool {
+	if !c.Caller.Demo && (c.Caller.Via == web.BearerToken || c.Caller.Via == web.QueryToken) {
+		return func(*http.Request) bool { return true }
+	}
+	return s.opts.Origin
+}
+
+// listenOnly ends a socket on which somebody sends an input, so that none is lost unnoticed.
+func listenOnly(conn *ws.Conn) func([]byte) {
+	return func(data []byte) {
+		switch string(bytes.TrimSpace(data)) {
+		case "", "ping", "{}":
+		default:
+			conn.Close(ws.BadRequest, "this socket is for listening; send inputs with POST /ws/inputs")
+		}
+	}
+}
+
+// events answers GET /events.
+func (s *Service) events(c *web.Call, w http.ResponseWriter, in web.Since) error {
+	pos, err := in.Position(c.Request)
+	if err != nil {
+		return err
+	}
+	sub, err := s.opts.Hub.Subscribe(c.Context(), event.StreamGame, pos)
+	if err != nil {
+		return err
+	}
+	defer sub.Close()
+	return c.ServeEvents(w, sub, pos != nil, nil)
+}

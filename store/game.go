@@ -1,0 +1,170 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strconv"
+	"time"
+
+	"uniqverse/internal/api"
+	"uniqverse/internal/web"
+	"uniqverse/services/game"
+	"uniqverse/services/game/matchmaking"
+)
+
+// Game is the store of services/game. What is written is in game_tx.go.
+type Game struct{ db *DB }
+
+// NewGame returns the game's store.
+func NewGame(db *DB) Game { return Game{db} }
+
+var _ game.Store = Game{}
+
+// Update implements game.Store.
+func (s Game) Update(ctx context.Context, once *web.Once, fn func(game.Tx) error) error {
+	return s.db.Write(ctx, once, func(tx *Tx) error { return fn(gameTx{tx}) })
+}
+
+const gameTickets = `SELECT id, user_id, mmr, mode, region, party_id, queued_at FROM game_tickets
+	WHERE ($1 = '' OR mode = $1) AND ($2 = '' OR region = $2) ORDER BY id`
+
+// Tickets implements game.Store.
+func (s Game) Tickets(ctx context.Context, mode, region string) ([]matchmaking.Ticket, error) {
+	return gameRows(scanTicket)(s.db.Query(ctx, gameTickets, mode, region))
+}
+
+func scanTicket(row rowScanner) (t matchmaking.Ticket, err error) {
+	var at int64
+	err = row.Scan(&t.ID, &t.UserID, &t.MMR, &t.Mode, &t.Region, &t.PartyID, &at)
+	t.QueuedAt = time.UnixMilli(at)
+	return t, err
+}
+
+// Queues implements game.Store.
+func (s Game) Queues(ctx context.Context, limit int) ([]game.Queue, error) {
+	return gameRows(func(row rowScanner) (q game.Queue, err error) {
+		var at int64
+		err = row.Scan(&q.Mode, &q.Region, &q.Waiting, &at)
+		q.Since = time.UnixMilli(at)
+		return q, err
+	})(s.db.Query(ctx, `SELECT mode, region, count(*), min(queued_at) FROM game_tickets GROUP BY mode, region ORDER BY count(*) DESC, mode, region LIMIT $1`, limit))
+}
+
+// Board implements game.Store.
+func (s Game) Board(ctx context.Context, season, mode string) (game.Board, bool, error) {
+	return oneOf(scanBoard(s.db.QueryRow(ctx, `SELECT id, season, mode, players, updated_at FROM game_boards WHERE season = $1 AND mode = $2`, season, mode)))
+}
+
+// Boards implements game.Store.
+func (s Game) Boards(ctx context.Context) ([]game.Board, error) {
+	return gameRows(scanBoard)(s.db.Query(ctx, `SELECT id, season, mode, players, updated_at FROM game_boards ORDER BY id DESC`))
+}
+
+func scanBoard(row rowScanner) (b game.Board, err error) {
+	var at int64
+	err = row.Scan(&b.ID, &b.Season, &b.Mode, &b.Players, &at)
+	b.UpdatedAt = time.UnixMilli(at)
+	return b, err
+}
+
+// Ranks implements game.Store.
+func (s Game) Ranks(ctx context.Context, board int64, limit, offset int) ([]game.Ranked, error) {
+	rank := int64(offset)
+	return gameRows(func(row rowScanner) (game.Ranked, error) {
+		rank++
+		r, err := scanRanked(row)
+		r.Rank = rank
+		return r, err
+	})(s.db.Query(ctx, `SELECT user_id, score, at FROM game_scores WHERE board_id = $1 ORDER BY score DESC, id LIMIT $2 OFFSET $3`, board, limit, offset))
+}
+
+func scanRanked(row rowScanner) (r game.Ranked, err error) {
+	var at int64
+	err = row.Scan(&r.UserID, &r.Score, &at)
+	r.At = time.UnixMilli(at)
+	return r, err
+}
+
+// RankOf implements game.Store.
+func (s Game) RankOf(ctx context.Context, board int64, user string) (game.Ranked, bool, error) {
+	r, ok, err := oneOf(scanRanked(s.db.QueryRow(ctx, `SELECT user_id, score, at FROM game_scores WHERE board_id = $1 AND user_id = $2`, board, user)))
+	if err != nil || !ok {
+		return r, ok, err
+	}
+	err = s.db.QueryRow(ctx, `SELECT 1 + count(*) FROM game_scores AS better JOIN game_scores AS mine ON mine.board_id = better.board_id AND mine.user_id = $2
+		WHERE better.board_id = $1 AND (better.score > mine.score OR better.score = mine.score AND better.id < mine.id)`, board, user).Scan(&r.Rank)
+	return r, true, dbError(err)
+}
+
+const gameItems = `SELECT sku, qty FROM game_items WHERE user_id = $1 ORDER BY sku`
+
+func scanItem(row rowScanner) (i api.GameItem, err error) {
+	err = row.Scan(&i.SKU, &i.Qty)
+	return i, err
+}
+
+// Items implements game.Store.
+func (s Game) Items(ctx context.Context, user string) (items []api.GameItem, known bool, err error) {
+	items, err = gameRows(scanItem)(s.db.Query(ctx, gameItems, user))
+	return items, len(items) > 0, err // things are never taken away: who is known has some
+}
+
+// Telemetry implements game.Store.
+func (s Game) Telemetry(ctx context.Context, q game.TelemetryQuery) ([]api.GameTelemetry, error) {
+	query := `SELECT id, event, ts, user_id, payload, received_at FROM game_telemetry WHERE id < $1 AND id > $2`
+	args := []any{below(q.Before), q.After}
+	// Only what is asked for is in the text, so that the right index is taken.
+	if q.Event != "" {
+		args = append(args, q.Event)
+		query += ` AND event = $` + strconv.Itoa(len(args))
+	}
+	if q.UserID != "" {
+		args = append(args, q.UserID)
+		query += ` AND user_id = $` + strconv.Itoa(len(args))
+	}
+	order := ` ORDER BY id DESC`
+	forward := q.After > 0 && q.Before == 0 // the rows just after one, not the newest of all
+	if forward {
+		order = ` ORDER BY id`
+	}
+	n := len(args)
+	args = append(args, q.Size(), q.Offset)
+	query += order + ` LIMIT $` + strconv.Itoa(n+1) + ` OFFSET $` + strconv.Itoa(n+2)
+	evs, err := gameRows(scanTelemetry)(s.db.Query(ctx, query, args...))
+	if forward {
+		slices.Reverse(evs)
+	}
+	return evs, err
+}
+
+func scanTelemetry(row rowScanner) (t api.GameTelemetry, err error) {
+	var ts int64
+	var payload string
+	err = row.Scan(&t.ID, &t.Event, &ts, &t.UserID, &payload, &t.ReceivedAt)
+	t.TS, t.Payload = float64(ts)/1000, json.RawMessage(payload)
+	return t, err
+}
+
+// Totals implements game.Store.
+func (s Game) Totals(ctx context.Context) (t game.Totals, err error) {
+	err = s.db.QueryRow(ctx, `SELECT (SELECT count(*) FROM game_tickets), (SELECT coalesce(max(id), 0) FROM game_matches),
+		(SELECT coalesce(sum(players), 0) FROM game_boards), (SELECT coalesce(max(id), 0) FROM game_telemetry)`).
+		Scan(&t.Waiting, &t.Matches, &t.Ranked, &t.Telemetry)
+	return t, dbError(err)
+}
+
+// gameRows is collectRows as a function of what a query returns.
+func gameRows[T any](scan func(rowScanner) (T, error)) func(*sql.Rows, error) ([]T, error) {
+	return func(rows *sql.Rows, err error) ([]T, error) { return collectRows(rows, err, scan) }
+}
+
+// oneOf turns "no rows" into false.
+func oneOf[T any](v T, err error) (T, bool, error) {
+	if errors.Is(err, sql.ErrNoRows) {
+		return v, false, nil
+	}
+	return v, err == nil, dbError(err)
+}
