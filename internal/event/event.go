@@ -72,9 +72,9 @@ func Encode(ev Event, id int64, epoch string) []byte {
 		b = append(b, `,"room_id":`...)
 		b = strconv.AppendInt(b, ev.Room, 10)
 	}
-	if inner := bytes.TrimSpace(ev.Payload); len(inner) > 2 {
+	if fields := payloadFields(ev.Payload); len(fields) > 0 {
 		b = append(b, ',')
-		b = append(b, inner[1:len(inner)-1]...)
+		b = append(b, fields...)
 	}
 	if ev.Seq != 0 {
 		b = append(b, `,"seq":`...)
@@ -93,4 +93,20 @@ func Encode(ev Event, id int64, epoch string) []byte {
 		}
 	}
 	return append(b, '}')
+}
+
+// payloadFields returns what stands between the braces of a payload, on one line: an event
+// is one line on every stream that carries it.
+func payloadFields(payload []byte) []byte {
+	p := bytes.TrimSpace(payload)
+	if bytes.ContainsAny(p, "\r\n") { // never inside a JSON string
+		var line bytes.Buffer
+		if json.Compact(&line, p) == nil {
+			p = line.Bytes()
+		}
+	}
+	if len(p) <= 2 {
+		return nil
+	}
+	return bytes.TrimSpace(p[1 : len(p)-1])
 }
