@@ -32,25 +32,32 @@ func scanEmail(row emailRow) (email.Message, error) {
 	return m, nil
 }
 
-// Messages returns a page of a mailbox, newest first; User is set by the caller's mailbox.
-func (s Email) Messages(ctx context.Context, mailbox int64, f email.Filter) ([]email.Message, error) {
-	user, err := s.userOf(ctx, mailbox)
-	if err != nil {
-		return nil, err
-	}
+// emailListQuery is the statement behind Messages. The filters by state are constants in its text, so
+// that the index of each is used.
+func emailListQuery(mailbox int64, f email.Filter) (string, []any) {
 	w := emailPage{table: "email_messages"}
 	w.where("mailbox_id = %", mailbox)
 	if f.Unread != nil {
-		w.conds = append(w.conds, "unread = "+emailBit(*f.Unread)) // a constant, so that the index of this filter is used
+		w.conds = append(w.conds, "unread = "+emailBit(*f.Unread))
 	}
 	if f.Starred != nil {
 		w.conds = append(w.conds, "starred = "+emailBit(*f.Starred))
 	}
 	if f.Label != "" {
-		w.args = append(w.args, f.Label)
-		w.conds = append(w.conds, "email_messages.id IN (SELECT message_id FROM email_labels WHERE email_labels.mailbox_id = $1 AND label = $2)")
+		w.where("EXISTS (SELECT 1 FROM email_labels WHERE email_labels.mailbox_id = $1 AND label = % AND message_id = email_messages.id)", f.Label)
 	}
-	rows, err := s.db.Query(ctx, w.query(emailMessageColumns, f.Paging), w.args...)
+	text := w.query(emailMessageColumns, f.Paging)
+	return text, w.args
+}
+
+// Messages returns a page of a mailbox, newest first.
+func (s Email) Messages(ctx context.Context, mailbox int64, f email.Filter) ([]email.Message, error) {
+	user, err := s.userOf(ctx, mailbox)
+	if err != nil {
+		return nil, err
+	}
+	text, args := emailListQuery(mailbox, f)
+	rows, err := s.db.Query(ctx, text, args...)
 	return emailAll(rows, err, func(r emailRow) (email.Message, error) {
 		m, err := scanEmail(r)
 		m.User = user

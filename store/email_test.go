@@ -1,0 +1,261 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"uniqverse/internal/errs"
+	"uniqverse/internal/web"
+	"uniqverse/services/email"
+	"uniqverse/store"
+	"uniqverse/store/storetest"
+)
+
+// emailRaw is what the edge would have handed over.
+func emailRaw(id string) email.Raw {
+	return email.Raw{EnvelopeID: "E", SHA256: []byte("0123456789abcdef0123456789abcdef"), Size: 4, Body: []byte("body"), Mode: "mx", ReversePath: "a@example.org",
+		Recipients: []string{"pilot@vezeuniqverse.com"}, Received: time.UnixMilli(1_700_000_000_123).UTC(), MessageID: id, Faults: []string{"nul"},
+		Auth: []byte(`{"spf":"pass"}`), SpamReasons: []email.Reason{{Rule: "no_date", Score: 0.5}}, Prepended: []byte("Received: x\r\n")}
+}
+
+// A list stops after its page: the order comes from an index, whatever the filter.
+func TestEmailListsAreReadInOrder(t *testing.T) {
+	db := storetest.Open(t)
+	yes, no := true, false
+	for name, f := range map[string]email.Filter{
+		"all": {}, "before": {Paging: web.Paging{Before: 9}}, "after": {Paging: web.Paging{After: 9}}, "both": {Paging: web.Paging{After: 3, Before: 9}},
+		"unread": {Unread: &yes}, "read": {Unread: &no}, "starred": {Starred: &yes}, "label": {Label: "x"}, "unread label": {Label: "x", Unread: &yes, Paging: web.Paging{Before: 9}},
+	} {
+		text, args := store.EmailListQuery(1, f)
+		rows, err := db.Query(context.Background(), "EXPLAIN QUERY PLAN "+text, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var plan []string
+		for rows.Next() {
+			var id, parent, unused int
+			var detail string
+			if err := rows.Scan(&id, &parent, &unused, &detail); err != nil {
+				t.Fatal(err)
+			}
+			plan = append(plan, detail)
+		}
+		rows.Close()
+		all := strings.Join(plan, "\n")
+		index := "email_messages_list"
+		switch {
+		case f.Starred != nil:
+			index = "email_messages_starred"
+		case f.Unread == &yes:
+			index = "email_messages_unread"
+		}
+		sorts := strings.Count(all, "TEMP B-TREE")
+		if name == "after" { // its page of at most 200 rows is turned around
+			all, _, _ = strings.Cut(all, "SCAN email_messages")
+			sorts--
+		}
+		if sorts > 0 || !strings.Contains(all, index) || strings.Contains(all, "SCAN email_messages") {
+			t.Errorf("%s is read by\n%s\nwant the order of %s", name, all, index)
+		}
+	}
+}
+
+func TestEmailRowsComeBackAsTheyWere(t *testing.T) {
+	ctx := context.Background()
+	s := store.NewEmail(storetest.Open(t))
+	var id, rawID int64
+	want := email.Message{Recipient: "pilot@x", Subject: "sub", From: "A <a@x>", FromName: "A", FromAddress: "a@x", To: "p@x", Date: time.UnixMilli(5000).UTC(),
+		Received: time.UnixMilli(6789).UTC(), Snippet: "snip", MessageID: "m@x", Size: 4, Attachments: 2, Flags: []string{"attachment", "html"}, SpamScore: 1.5,
+		SPF: "pass", DKIM: "fail", DMARC: "none", Unread: true, User: "pilot"}
+	err := s.Update(ctx, nil, func(tx email.Tx) error {
+		box, made, err := tx.EnsureMailbox("pilot", "mail")
+		if err != nil || !made {
+			return fmt.Errorf("made %v: %w", made, err)
+		}
+		if rawID, err = tx.AddRaw(emailRaw("m@x")); err != nil {
+			return err
+		}
+		want.MailboxID, want.RawID = box.ID, rawID
+		id, err = tx.AddMessage(want)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.ID, want.Labels = id, []string{}
+	got, err := s.MessageByID(ctx, id)
+	if err != nil || fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", want) {
+		t.Errorf("the row is\n%#v, %v; want\n%#v", got, err, want)
+	}
+	raw, err := s.RawByID(ctx, rawID)
+	expect := emailRaw("m@x")
+	expect.ID = rawID
+	if err != nil || fmt.Sprintf("%#v", raw) != fmt.Sprintf("%#v", expect) {
+		t.Errorf("the message is\n%#v, %v; want\n%#v", raw, err, expect)
+	}
+	if _, err := s.MessageByID(ctx, 99); !errs.Is(err, errs.NotFound) {
+		t.Errorf("no message: %v", err)
+	}
+	if _, err := s.RawByID(ctx, 99); !errs.Is(err, errs.NotFound) {
+		t.Errorf("no bytes: %v", err)
+	}
+	if _, err := s.MailboxByName(ctx, "nobody"); !errs.Is(err, errs.NotFound) {
+		t.Errorf("no mailbox: %v", err)
+	}
+}
+
+func TestEmailCountsFollowEveryChange(t *testing.T) {
+	ctx := context.Background()
+	s := store.NewEmail(storetest.Open(t))
+	counts := func(want string) {
+		t.Helper()
+		b, err := s.MailboxByName(ctx, "pilot")
+		if got := fmt.Sprintf("%d messages, %d unread, %d bytes", b.Messages, b.Unread, b.Bytes); err != nil || got != want {
+			t.Errorf("counts are %s, %v; want %s", got, err, want)
+		}
+	}
+	update := func(fn func(tx email.Tx, box email.Mailbox, m email.Message) error) error {
+		return s.Update(ctx, nil, func(tx email.Tx) error {
+			box, _, err := tx.EnsureMailbox("pilot", "mail")
+			if err != nil {
+				return err
+			}
+			m, err := tx.MessageByID(1)
+			if err != nil && !errs.Is(err, errs.NotFound) {
+				return err
+			}
+			return fn(tx, box, m)
+		})
+	}
+	add := func(tx email.Tx, box email.Mailbox, _ email.Message) error {
+		raw, err := tx.AddRaw(emailRaw(""))
+		if err != nil {
+			return err
+		}
+		_, err = tx.AddMessage(email.Message{MailboxID: box.ID, RawID: raw, Size: 10, Unread: true})
+		return err
+	}
+	undone := errors.New("undone")
+	for _, step := range []struct {
+		fn   func(email.Tx, email.Mailbox, email.Message) error
+		want string
+	}{
+		{add, "1 messages, 1 unread, 10 bytes"},
+		{add, "2 messages, 2 unread, 20 bytes"},
+		{func(tx email.Tx, b email.Mailbox, m email.Message) error { return errors.Join(add(tx, b, m), undone) }, "2 messages, 2 unread, 20 bytes"},
+		{func(tx email.Tx, _ email.Mailbox, m email.Message) error { return tx.SetUnread(m, false) }, "2 messages, 1 unread, 20 bytes"},
+		{func(tx email.Tx, _ email.Mailbox, m email.Message) error { return tx.SetUnread(m, false) }, "2 messages, 1 unread, 20 bytes"},
+		{func(tx email.Tx, _ email.Mailbox, m email.Message) error { return tx.SetUnread(m, true) }, "2 messages, 2 unread, 20 bytes"},
+	} {
+		if err := update(step.fn); err != nil && !errors.Is(err, undone) {
+			t.Fatal(err)
+		}
+		counts(step.want)
+	}
+	for _, labels := range [][]string{{"a", "b"}, {"b", "c"}, {}} {
+		err := update(func(tx email.Tx, _ email.Mailbox, m email.Message) error { return tx.SetLabels(m, labels) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		box, err := s.MailboxByName(ctx, "pilot")
+		if err != nil {
+			t.Fatal(err)
+		}
+		have, err := s.LabelCounts(ctx, box.ID)
+		if err != nil || len(have) != len(labels) || len(labels) > 0 && have[0] != (email.LabelCount{Label: labels[0], Count: 1}) {
+			t.Errorf("labels %v are counted as %v, %v", labels, have, err)
+		}
+	}
+}
+
+func TestEmailRepeats(t *testing.T) {
+	ctx := context.Background()
+	s := store.NewEmail(storetest.Open(t))
+	first := emailRaw("once@example.org")
+	other := func(change func(*email.Raw)) email.Raw {
+		r := emailRaw("once@example.org")
+		change(&r)
+		return r
+	}
+	err := s.Update(ctx, nil, func(tx email.Tx) error {
+		box, _, err := tx.EnsureMailbox("pilot", "mail")
+		if err != nil {
+			return err
+		}
+		other1, _, err := tx.EnsureMailbox("wing", "mail")
+		if err != nil {
+			return err
+		}
+		id, err := tx.AddRaw(first)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.AddMessage(email.Message{MailboxID: box.ID, RawID: id}); err != nil {
+			return err
+		}
+		for _, c := range []struct {
+			what  string
+			box   int64
+			raw   email.Raw
+			since time.Time
+			want  bool
+		}{
+			{"the same", box.ID, first, first.Received, true},
+			{"too long ago", box.ID, first, first.Received.Add(time.Millisecond), false},
+			{"another mailbox", other1.ID, first, first.Received, false},
+			{"other bytes", box.ID, other(func(r *email.Raw) { r.SHA256 = []byte("x") }), first.Received, false},
+			{"another sender", box.ID, other(func(r *email.Raw) { r.ReversePath = "b@example.org" }), first.Received, false},
+			{"other recipients", box.ID, other(func(r *email.Raw) { r.Recipients = append(r.Recipients, "x") }), first.Received, false},
+			{"another id", box.ID, other(func(r *email.Raw) { r.MessageID = "y" }), first.Received, false},
+		} {
+			got, err := tx.Repeated(c.box, c.raw, c.since)
+			if err != nil || got != c.want {
+				t.Errorf("%s: %v, %v", c.what, got, err)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestEmailFileRows(t *testing.T) {
+	ctx := context.Background()
+	s := store.NewEmail(storetest.Open(t))
+	r := emailRaw("f")
+	r.Body, r.File = nil, "abc.eml"
+	empty := emailRaw("e")
+	empty.Body, empty.Size = nil, 0
+	var id, emptyID int64
+	err := s.Update(ctx, nil, func(tx email.Tx) (err error) {
+		if id, err = tx.AddRaw(r); err != nil {
+			return err
+		}
+		emptyID, err = tx.AddRaw(empty)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.RawByID(ctx, id)
+	if err != nil || got.File != "abc.eml" || got.Body != nil {
+		t.Errorf("the row is %+v, %v", got, err)
+	}
+	if got, err := s.RawByID(ctx, emptyID); err != nil || got.File != "" || len(got.Body) != 0 {
+		t.Errorf("the empty message is %+v, %v", got, err)
+	}
+	for name, want := range map[string]bool{"abc.eml": true, "abd.eml": false} {
+		if known, err := s.FileKnown(ctx, name); err != nil || known != want {
+			t.Errorf("%s: %v, %v", name, known, err)
+		}
+	}
+	err = s.Update(ctx, nil, func(tx email.Tx) error { _, err := tx.AddRaw(r); return err })
+	if !errs.Is(err, errs.Conflict) {
+		t.Errorf("one file for two rows: %v", err)
+	}
+}
