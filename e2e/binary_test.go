@@ -51,6 +51,9 @@ func TestMain(m *testing.M) {
 	os.Exit(status)
 }
 
+// longWait bounds the wait for what is to come at once; only a failure takes so long.
+const longWait = 10 * time.Second
+
 // transcript is what a process wrote, readable while it writes.
 type transcript struct {
 	mu   sync.Mutex
