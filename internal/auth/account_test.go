@@ -16,7 +16,7 @@ import (
 
 const phrase = "warp gate online"
 
-func peer(n int) auth.Peer { return auth.Peer{Address: fmt.Sprintf("192.0.2.%d", n)} }
+func peer(n int) auth.Peer { return auth.Peer{Address: fmt.Sprintf("192.0.%d.%d", n/256, n%256)} }
 
 // browser is one that has a session's cookie.
 type browser struct{ session auth.SessionToken }
@@ -82,17 +82,20 @@ func TestGuessingIsSlow(t *testing.T) {
 		}
 	}
 	for n := range 10 {
-		if err := guess("pilot", "wrong", n); !errs.Is(err, errs.Unauthenticated) {
+		if err := guess("pilot", "wrong", 7); !errs.Is(err, errs.Unauthenticated) {
 			t.Fatalf("guess %d: %v", n, err)
 		}
 	}
-	err := guess("pilot", phrase, 99)
+	err := guess("pilot", phrase, 7)
 	var e *errs.Error
 	if !errors.As(err, &e) || e.Kind != errs.Limited || e.RetryAfter <= 0 || e.RetryAfter > 30*time.Second {
 		t.Fatalf("the account after ten wrong guesses: %v", err)
 	}
+	if err := guess("pilot", phrase, 8); err != nil {
+		t.Fatalf("its owner elsewhere: %v", err)
+	}
 	w.clock.pass(31 * time.Second)
-	if err := guess("pilot", phrase, 99); err != nil {
+	if err := guess("pilot", phrase, 7); err != nil {
 		t.Fatalf("after a pause: %v", err)
 	}
 	// One address, many accounts.
@@ -107,6 +110,43 @@ func TestGuessingIsSlow(t *testing.T) {
 	}
 	if err := guess("pilot", phrase, 201); err != nil {
 		t.Fatalf("another address: %v", err)
+	}
+	// One account, many addresses.
+	limited = 0
+	for n := range 65 {
+		if errs.Is(guess("ada", "wrong", 300+n), errs.Limited) {
+			limited++
+		}
+	}
+	if limited != 5 {
+		t.Fatalf("%d of 65 guesses for one account were held back, want 5", limited)
+	}
+	// A customer's whole network is one address.
+	limited = 0
+	for n := range 45 {
+		_, err := w.SignIn(t.Context(), fmt.Sprint("user", n), "wrong", auth.Peer{Address: fmt.Sprintf("2001:db8:1:2::%x", n)})
+		if errs.Is(err, errs.Limited) {
+			limited++
+		}
+	}
+	if limited != 5 {
+		t.Fatalf("%d of 45 guesses from one network were held back, want 5", limited)
+	}
+}
+
+// More sign-ins at once than there is memory for are told to come back.
+func TestCrowdAtTheHash(t *testing.T) {
+	w := open(t, noDemo)
+	w.signUp("pilot", phrase)
+	leave := auth.Crowd(w.Auth)
+	_, err := w.SignIn(t.Context(), "pilot", phrase, peer(1))
+	var e *errs.Error
+	if !errors.As(err, &e) || e.Kind != errs.Unavailable || e.RetryAfter == 0 {
+		t.Fatalf("in a crowd: %v", err)
+	}
+	leave()
+	if _, err := w.SignIn(t.Context(), "pilot", phrase, peer(1)); err != nil {
+		t.Fatal(err)
 	}
 }
 
@@ -300,9 +340,17 @@ func TestPasswordAccents(t *testing.T) {
 func TestPasswordHashIsRenewed(t *testing.T) {
 	w := open(t, noDemo)
 	u, _ := w.signUp("pilot", phrase)
-	// argon2id of "warp gate online" with m=64, t=1, p=1.
-	old := oldHash(phrase)
-	w.change(u, func(tx auth.Tx) error { _, err := tx.UpdateUser(u.ID, auth.UserChange{Password: &old}); return err })
+	w.Auth = w.onSameStore() // with the parameters of the product
+	stored := func() string {
+		phc, err := w.Store().Password(t.Context(), u.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return phc
+	}
+	if !strings.HasPrefix(stored(), "$argon2id$v=19$m=64,t=1,p=1$") {
+		t.Fatal(stored())
+	}
 	if _, err := w.SignIn(t.Context(), "pilot", phrase+"!", peer(1)); !errs.Is(err, errs.Unauthenticated) {
 		t.Fatalf("a wrong password at an old hash: %v", err)
 	}
@@ -310,13 +358,16 @@ func TestPasswordHashIsRenewed(t *testing.T) {
 		if _, err := w.SignIn(t.Context(), "pilot", phrase, peer(1)); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := w.Store().Password(t.Context(), u.ID); err != nil || !strings.HasPrefix(got, "$argon2id$v=19$m=19456,t=2,p=1$") {
-			t.Fatalf("hash %q, %v", got, err)
+		if !strings.HasPrefix(stored(), "$argon2id$v=19$m=19456,t=2,p=1$") {
+			t.Fatal(stored())
 		}
 	}
 	// A row that another hand wrote cannot make us take all memory.
 	for _, bad := range []string{"$argon2id$v=19$m=4000000,t=2,p=1$AAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "$2a$10$x", "plain"} {
-		w.change(u, func(tx auth.Tx) error { _, err := tx.UpdateUser(u.ID, auth.UserChange{Password: &bad}); return err })
+		w.change(u, func(tx auth.Tx) error {
+			_, err := tx.UpdateUser(u.ID, auth.UserChange{Password: &bad})
+			return err
+		})
 		if _, err := w.SignIn(t.Context(), "pilot", phrase, peer(1)); errs.KindOf(err) != errs.Internal {
 			t.Errorf("%q: %v", bad, err)
 		}

@@ -49,7 +49,7 @@ type Auth struct {
 	parser   *jwt.Parser
 	hasher   *hasher
 
-	byAccount, byAddress, signups, noted *throttle
+	byPair, byAccount, byAddress, signups, noted *throttle
 
 	tokens   *cache[[32]byte, verified]
 	sessions *cache[[32]byte, Session]
@@ -73,9 +73,9 @@ func New(o Options) (*Auth, error) {
 	a := &Auth{
 		store: o.Store, log: o.Log, now: o.Now, dir: c.DataDir, domain: strings.ToLower(c.Domain), issuer: c.JWTIssuer,
 		audience: c.Audience, demo: c.DemoIdentity(), forced: c.DemoForced(), parser: newParser(o.Now), hasher: newHasher(),
-		byAccount: newThrottle(accountBurst, accountEvery), byAddress: newThrottle(addressBurst, addressEvery),
+		byPair: newThrottle(pairBurst, pairEvery), byAccount: newThrottle(accountBurst, accountEvery), byAddress: newThrottle(addressBurst, addressEvery),
 		signups: newThrottle(signupBurst, signupEvery), noted: newThrottle(1, seenEvery),
-		tokens: newCache[[32]byte, verified](10_000), sessions: newCache[[32]byte, Session](10_000),
+		tokens: newCache[[32]byte, verified](4_000), sessions: newCache[[32]byte, Session](10_000),
 		byID: newCache[int64, User](10_000), byName: newCache[string, User](10_000),
 	}
 	secret, err := serviceSecret(c.ServiceToken.Reveal(), c.DataDir)
@@ -246,9 +246,24 @@ func (a *Auth) demoCaller(ctx context.Context, via web.Credential) (web.Caller, 
 
 // DemoFor reports whether the demo identity is on for a request: by the settings (config.Config.DemoIdentity) and,
 // unless VEZE_JWT_DEMO=1 forces it, because the request names this machine as its host. A page elsewhere whose name
-// was made to resolve to this machine still sends its own name.
+// was made to resolve to this machine still sends its own name. A request that a proxy on this machine passed on for
+// somebody elsewhere is not one to this machine either, whatever Host the proxy writes.
 func (a *Auth) DemoFor(r *http.Request) bool {
-	return a.demo && (a.forced || loopbackName(r.Host))
+	return a.demo && (a.forced || loopbackName(r.Host) && !forwarded(r))
+}
+
+// forwarded reports whether a proxy says that it passes the request on for another machine.
+func forwarded(r *http.Request) bool {
+	for _, name := range []string{"X-Forwarded-For", "X-Real-Ip", "X-Forwarded-Host"} {
+		for _, line := range r.Header.Values(name) {
+			for host := range strings.SplitSeq(line, ",") {
+				if host = strings.TrimSpace(host); host != "" && !loopbackName(host) {
+					return true
+				}
+			}
+		}
+	}
+	return false
 }
 
 // loopbackName reports whether the Host header, with or without a port, names this machine.

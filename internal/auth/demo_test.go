@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"uniqverse/internal/auth"
@@ -58,6 +59,22 @@ func TestDemoConditions(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A proxy on this machine may write this machine's name as the Host; whom it asks for tells.
+func TestDemoIsNotForwarded(t *testing.T) {
+	w := open(t)
+	for header, on := range map[string]bool{
+		"X-Forwarded-For: 192.0.2.7": false, "X-Forwarded-For: 127.0.0.1, 192.0.2.7": false, "X-Forwarded-For: 127.0.0.1": true, "X-Forwarded-For: ::1": true,
+		"X-Forwarded-Host: hub.example.org": false, "X-Forwarded-Host: localhost:8000": true, "X-Real-Ip: 192.0.2.7": false, "X-Forwarded-Proto: https": true,
+	} {
+		r := httptest.NewRequest("GET", "http://127.0.0.1:8000/", nil)
+		name, value, _ := strings.Cut(header, ": ")
+		r.Header.Set(name, value)
+		if c, err := w.For("chat").Authenticate(r, false); c.Demo != on || err != nil {
+			t.Errorf("%s: %+v, %v; want demo %v", header, c, err, on)
+		}
 	}
 }
 

@@ -55,6 +55,7 @@ func TestAtTheEdge(t *testing.T) {
 	demo, closed := open(t), open(t, func(c *config.Config) { c.JWTSecret = secret })
 	good := signed(t, jwt.SigningMethodHS256, "", []byte(secret), closed.facts()) // chat.read and chat.write alone
 	const html = "Accept: text/html,application/xhtml+xml"
+	handlers := map[*world]http.Handler{demo: edge(t, demo), closed: edge(t, closed)}
 	for _, c := range []struct {
 		name, request string // method and path, headers after |
 		at            *world
@@ -112,7 +113,7 @@ func TestAtTheEdge(t *testing.T) {
 				r.Header.Set(name, value)
 			}
 			rec := httptest.NewRecorder()
-			edge(t, c.at).ServeHTTP(rec, r)
+			handlers[c.at].ServeHTTP(rec, r)
 			body, err := io.ReadAll(rec.Body)
 			if err != nil || rec.Code != c.status || !strings.Contains(string(body), c.has) {
 				t.Fatalf("%d %s; want %d with %q", rec.Code, body, c.status, c.has)

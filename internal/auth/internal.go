@@ -68,3 +68,33 @@ func serviceAudience(service string) string {
 	}
 	return "service:" + service
 }
+
+// Relay prepares a request that the portal passes on to a service on another host. The session cookie is a secret of
+// this host and stays here; where it says who calls, a service token for its user, with the user's scopes, takes its
+// place. ownPage is whether the request comes from a page of ours (web.Site.OriginAllowed): the other host sees no
+// cookie, so protection against other sites' pages has to happen here.
+func (a *Auth) Relay(out *http.Request, target string, ownPage bool) error {
+	cookies := out.CookiesNamed(CookieName)
+	if len(cookies) == 0 {
+		return nil
+	}
+	session, found, err := a.sessionIn(out)
+	if err != nil {
+		return err
+	}
+	keep := out.Cookies()
+	out.Header.Del("Cookie")
+	for _, c := range keep {
+		if c.Name != CookieName {
+			out.AddCookie(c)
+		}
+	}
+	if _, via, err := credential(out); !found || !ownPage || err != nil || via != web.NoCredential {
+		return nil
+	}
+	c, err := a.bySession(out.Context(), session)
+	if err != nil || !c.Known() {
+		return err
+	}
+	return a.Internal.sign(out, "portal", target, c.User, false, c.Scopes)
+}

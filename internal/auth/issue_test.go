@@ -9,19 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/crypto/argon2"
-
 	"uniqverse/internal/auth"
 	"uniqverse/internal/config"
 	"uniqverse/internal/errs"
 )
-
-// oldHash is a password hash as an earlier version might have stored it.
-func oldHash(password string) string {
-	salt := []byte("sixteen bytes...")
-	b64 := base64.RawStdEncoding.EncodeToString
-	return "$argon2id$v=19$m=64,t=1,p=1$" + b64(salt) + "$" + b64(argon2.IDKey([]byte(password), salt, 1, 64, 1, 32))
-}
 
 func TestTokensForPeople(t *testing.T) {
 	for name, change := range map[string]func(*config.Config){"own keys": noDemo, "secret": withSecret,

@@ -44,13 +44,17 @@ const (
 type hasher struct {
 	turns chan struct{} // a token for each hash that may run
 	queue chan struct{} // a token for each that runs or waits
-	dummy string        // compared with when there is no user, so that this costs the same
+
+	memory, time uint32 // of new hashes
 }
 
 func newHasher() *hasher {
-	h := &hasher{turns: make(chan struct{}, hashesAtOnce), queue: make(chan struct{}, hashesAtOnce+hashesWaiting)}
-	h.dummy = encodePHC(argonMemory, argonTime, argonThreads, make([]byte, argonSalt), make([]byte, argonKey))
-	return h
+	return &hasher{turns: make(chan struct{}, hashesAtOnce), queue: make(chan struct{}, hashesAtOnce+hashesWaiting), memory: argonMemory, time: argonTime}
+}
+
+// nobody is compared with when there is no user, so that this costs the same.
+func (h *hasher) nobody() string {
+	return encodePHC(h.memory, h.time, argonThreads, make([]byte, argonSalt), make([]byte, argonKey))
 }
 
 // turn waits until a hash may run; call the function when it has.
@@ -84,8 +88,8 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 	defer done()
 	salt := make([]byte, argonSalt)
 	rand.Read(salt) // never fails, see its documentation
-	key := argon2.IDKey(passwordBytes(password), salt, argonTime, argonMemory, argonThreads, argonKey)
-	return encodePHC(argonMemory, argonTime, argonThreads, salt, key), nil
+	key := argon2.IDKey(passwordBytes(password), salt, h.time, h.memory, argonThreads, argonKey)
+	return encodePHC(h.memory, h.time, argonThreads, salt, key), nil
 }
 
 // matches compares a password with a PHC string in time that does not depend on how much of it
@@ -94,7 +98,7 @@ func (h *hasher) hash(ctx context.Context, password string) (string, error) {
 func (h *hasher) matches(ctx context.Context, phc, password string) (ok, stale bool, err error) {
 	real := phc != ""
 	if !real {
-		phc = h.dummy
+		phc = h.nobody()
 	}
 	p, err := decodePHC(phc)
 	if err != nil {
@@ -107,7 +111,7 @@ func (h *hasher) matches(ctx context.Context, phc, password string) (ok, stale b
 	defer done()
 	key := argon2.IDKey(passwordBytes(password), p.salt, p.time, p.memory, p.threads, uint32(len(p.key)))
 	same := subtle.ConstantTimeCompare(key, p.key) == 1
-	stale = p.memory != argonMemory || p.time != argonTime || p.threads != argonThreads || len(p.salt) != argonSalt || len(p.key) != argonKey
+	stale = p.memory != h.memory || p.time != h.time || p.threads != argonThreads || len(p.salt) != argonSalt || len(p.key) != argonKey
 	return same && real, stale, nil
 }
 

@@ -118,6 +118,63 @@ func TestAuthorize(t *testing.T) {
 	}
 }
 
+// What the portal passes on to another host carries its user, and never the session's secret.
+func TestRelay(t *testing.T) {
+	shared := func(c *config.Config) { c.JWTDemo, c.ServiceToken = config.ForcedOff, "shared by both processes" }
+	here, there := open(t, shared), open(t, shared)
+	u, session := here.signUp("pilot", "warp gate online")
+	request := func(token string) *http.Request {
+		r := bearer(token)
+		r.AddCookie(&http.Cookie{Name: "theme", Value: "dark"})
+		r.AddCookie(session.Cookie(r))
+		return r
+	}
+	for _, c := range []struct {
+		name    string
+		r       *http.Request
+		ownPage bool
+		user    string
+	}{
+		{"a session", request(""), true, "pilot"},
+		{"a session on another site's page", request(""), false, ""},
+		{"a session and a token: the token counts", request("x.y.z"), true, ""},
+		{"a cookie of no session", func() *http.Request {
+			r := bearer("")
+			r.AddCookie(&http.Cookie{Name: "uniq_session", Value: "ABCDEFGHIJKLMNOPQRSTUVWXYZ"})
+			return r
+		}(), true, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			token := c.r.Header.Get("Authorization")
+			if err := here.Relay(c.r, "chat", c.ownPage); err != nil {
+				t.Fatal(err)
+			}
+			if len(c.r.CookiesNamed("uniq_session")) != 0 {
+				t.Error("the session's secret leaves the host")
+			}
+			if token != "" {
+				if got := c.r.Header.Get("Authorization"); got != token {
+					t.Errorf("Authorization %q", got)
+				}
+				return
+			}
+			got := there.mustBe(c.user, "chat", c.r)
+			if c.user != "" && (got.Server != "portal" || !got.Has("chat.write") || got.Has("chat.moderate")) {
+				t.Errorf("%+v", got)
+			}
+		})
+	}
+	r := request("")
+	if err := here.Relay(r, "chat", true); err != nil || r.Header.Get("Cookie") != "theme=dark" {
+		t.Errorf("cookies %q, %v", r.Header.Get("Cookie"), err)
+	}
+	here.disable(u)
+	r = request("")
+	if err := here.Relay(r, "chat", true); err != nil || r.Header.Get("Authorization") != "" {
+		t.Errorf("disabled: %q, %v", r.Header.Get("Authorization"), err)
+	}
+}
+
 // The data folder keeps the secrets: the same after a restart, and for their owner alone.
 func TestSecretsOfTheDataFolder(t *testing.T) {
 	w := open(t, noDemo)

@@ -4,16 +4,19 @@ import (
 	"context"
 	"net"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
 	"uniqverse/internal/errs"
 )
 
-// The throttles of guessing. What succeeds is not counted. One address may try many accounts a
-// little, one account may be tried from many addresses a little; both refill slowly.
+// The throttles of guessing; what succeeds is not counted. One address may try an account a few times, and several
+// accounts a little more often. An account may be tried from many addresses more often than from one, so that a
+// stranger at one address cannot shut its owner out.
 const (
-	accountBurst, accountEvery = 10, 30 * time.Second
+	pairBurst, pairEvery       = 10, 30 * time.Second
+	accountBurst, accountEvery = 60, 30 * time.Second
 	addressBurst, addressEvery = 40, 3 * time.Second
 	signupBurst, signupEvery   = 30, 30 * time.Second
 )
@@ -29,9 +32,20 @@ func PeerOf(r *http.Request) Peer {
 	host, _, err := net.SplitHostPort(r.RemoteAddr)
 	if err != nil {
 		// A call inside this process: only our own proxy makes those, so its word is good.
-		host, _, _ = strings.Cut(r.Header.Get("X-Forwarded-For"), ",")
+		// What it wrote stands at the end; what came before it was the browser's own word.
+		f := r.Header.Get("X-Forwarded-For")
+		host = strings.TrimSpace(f[strings.LastIndex(f, ",")+1:])
 	}
-	return Peer{Address: strings.TrimSpace(host), Device: device(r.UserAgent())}
+	return Peer{Address: host, Device: device(r.UserAgent())}
+}
+
+// network is what the throttles count an address as: all of a /64 is one customer's.
+func (p Peer) network() string {
+	ip, err := netip.ParseAddr(p.Address)
+	if err != nil || ip.Unmap().Is4() {
+		return p.Address
+	}
+	return netip.PrefixFrom(ip.WithZone(""), 64).Masked().String()
 }
 
 // device names a browser for people from its User-Agent.
@@ -75,6 +89,7 @@ func (a *Auth) SignIn(ctx context.Context, name, password string, peer Peer) (Us
 	}
 	ok, stale, err := a.hasher.matches(ctx, phc, password)
 	if err != nil {
+		release() // it was not tried
 		return User{}, err
 	}
 	if !ok {
@@ -93,17 +108,29 @@ func (a *Auth) SignIn(ctx context.Context, name, password string, peer Peer) (Us
 
 // throttled counts an attempt; release takes it back.
 func (a *Auth) throttled(account string, peer Peer) (release func(), err error) {
-	now := a.now()
-	if wait, ok := a.byAddress.take(peer.Address, now); !ok {
-		return nil, errs.Limit(wait, "too many attempts from your address; wait %d s", seconds(wait))
-	}
-	if wait, ok := a.byAccount.take(account, now); !ok {
-		a.byAddress.giveBack(peer.Address, now)
-		return nil, errs.Limit(wait, "too many attempts for this account; wait %d s", seconds(wait))
+	now, from := a.now(), peer.network()
+	var undo []func()
+	for _, l := range []struct {
+		*throttle
+		key, what string
+	}{
+		{a.byAddress, from, "from your address"},
+		{a.byPair, account + "\x00" + from, "for this account"},
+		{a.byAccount, account, "for this account"},
+	} {
+		wait, ok := l.take(l.key, now)
+		if !ok {
+			for _, fn := range undo {
+				fn()
+			}
+			return nil, errs.Limit(wait, "too many attempts %s; wait %d s", l.what, seconds(wait))
+		}
+		undo = append(undo, func() { l.giveBack(l.key, now) })
 	}
 	return func() {
-		a.byAddress.giveBack(peer.Address, now)
-		a.byAccount.giveBack(account, now)
+		for _, fn := range undo {
+			fn()
+		}
 	}, nil
 }
 
@@ -194,7 +221,7 @@ func (a *Auth) PrepareSignUp(ctx context.Context, acc Account, peer Peer) (NewUs
 	if Reserved(acc.User) {
 		return NewUser{}, taken(acc.User)
 	}
-	if wait, ok := a.signups.take(peer.Address, a.now()); !ok {
+	if wait, ok := a.signups.take(peer.network(), a.now()); !ok {
 		return NewUser{}, errs.Limit(wait, "too many new accounts from your address; wait %d s", seconds(wait))
 	}
 	phc, err := a.hasher.hash(ctx, acc.Password)

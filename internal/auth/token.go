@@ -89,10 +89,12 @@ func (a *Auth) verify(ctx context.Context, token string) (verified, error) {
 		return verified{}, refuse("the token is longer than any that holds", nil)
 	}
 	key := sha256.Sum256([]byte(token))
-	if v, ok := a.tokens.get(key); ok && v.fresh(a.now()) {
-		return v, nil
+	if v, ok := a.tokens.get(key); ok {
+		if v.fresh(a.now()) {
+			return v, nil
+		}
+		a.tokens.drop(key)
 	}
-	a.tokens.drop(key)
 	return a.tokens.load(key, func() (verified, error) { return a.verifyAnew(ctx, token) })
 }
 

@@ -71,6 +71,17 @@ func open(t *testing.T, change ...func(*config.Config)) *world {
 	return w
 }
 
+// onSameStore is another Auth on the world's data folder and database, as after a restart.
+func (w *world) onSameStore() *auth.Auth {
+	w.t.Helper()
+	a, err := auth.New(auth.Options{Config: w.cfg, Store: w.Store(), Now: w.clock.now})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(a.Close)
+	return a
+}
+
 // onNewStore is an Auth with the world's settings and data folder, and a database of its own.
 func (w *world) onNewStore() *auth.Auth {
 	w.t.Helper()
@@ -87,6 +98,7 @@ func (w *world) onNewStore() *auth.Auth {
 		w.t.Fatal(err)
 	}
 	w.t.Cleanup(a.Close)
+	auth.CheapHashes(a)
 	return a
 }
 
