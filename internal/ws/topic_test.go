@@ -276,7 +276,7 @@ func TestDetach(t *testing.T) {
 
 func TestSlowReaderIsClosedAndTheOthersGoOn(t *testing.T) {
 	r := newRoom(t, ws.EdgeOptions{Spread: 1, CloseWait: 100 * time.Millisecond, WriteTimeout: time.Hour}, ws.TopicOptions{Window: 128 << 10})
-	slow := r.dial(t)
+	slow := r.dialWith(t, small)
 	<-r.joined
 	var clients []*websocket.Conn
 	for range 8 {

@@ -50,7 +50,7 @@ func serve(t testing.TB, eo ws.EdgeOptions, o ws.Options, connect func(c *ws.Con
 	}))
 	// Small buffers in the kernel, so that a reader that does not read is soon noticed.
 	s.srv.Config.ConnContext = func(ctx context.Context, c net.Conn) context.Context {
-		c.(*net.TCPConn).SetWriteBuffer(16 << 10)
+		c.(*net.TCPConn).SetWriteBuffer(64 << 10)
 		return ctx
 	}
 	s.srv.Start()
@@ -133,7 +133,8 @@ func (c *client) frame() (op byte, payload []byte, err error) {
 	return h[0] & 15, payload, err
 }
 
-var dialer = websocket.Dialer{NetDial: func(network, addr string) (net.Conn, error) {
+// small is a dialer whose sockets take little before they are read.
+var small = &websocket.Dialer{NetDial: func(network, addr string) (net.Conn, error) {
 	c, err := net.Dial(network, addr)
 	if err == nil {
 		c.(*net.TCPConn).SetReadBuffer(16 << 10)
@@ -143,7 +144,12 @@ var dialer = websocket.Dialer{NetDial: func(network, addr string) (net.Conn, err
 
 func (s *site) dial(t testing.TB) *websocket.Conn {
 	t.Helper()
-	c, _, err := dialer.Dial("ws"+strings.TrimPrefix(s.srv.URL, "http"), nil)
+	return s.dialWith(t, websocket.DefaultDialer)
+}
+
+func (s *site) dialWith(t testing.TB, d *websocket.Dialer) *websocket.Conn {
+	t.Helper()
+	c, _, err := d.Dial("ws"+strings.TrimPrefix(s.srv.URL, "http"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -504,7 +510,7 @@ func TestSendWaitsAndPushDoesNot(t *testing.T) {
 		}
 		pushed <- true
 	})
-	c := s.dial(t)
+	c := s.dialWith(t, small)
 	<-pushed // nothing was read so far
 	if got := closed(t, c); got != ws.SlowConsumer {
 		t.Errorf("got %d", got)
