@@ -53,11 +53,11 @@ func (s *Service) Deliver(ctx context.Context, env *smtpd.Envelope, msg *smtpd.M
 	if err != nil {
 		return s.replied(err)
 	}
-	defer c.Close()
 	kept := false
 	if in.raw.File != "" {
 		defer func() { s.files.settle(in.raw.File, kept) }()
 	}
+	defer c.Close() // before settle: an open file cannot be removed everywhere
 	if in.raw.Size > s.Quota {
 		return &smtpd.Reply{Code: 552, Enhanced: "5.2.2", Text: "The message is larger than the whole mailbox may be"}
 	}
@@ -197,7 +197,7 @@ func (s *Service) checkAuthor(ctx context.Context, in *incoming, r reading) erro
 func (s *Service) describe(in *incoming, r reading) {
 	env, raw, row := in.env, &in.raw, &in.row
 	for _, f := range env.Faults {
-		if !has(r.faults, f) && f != "no_from" { // a message without an author is odd, not broken
+		if !has(r.faults, f) {
 			r.faults = append(r.faults, f)
 		}
 	}

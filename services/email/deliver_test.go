@@ -298,6 +298,17 @@ func TestEventsComeAfterTheCommit(t *testing.T) {
 func TestRecipients(t *testing.T) {
 	user, submitter := session(), session()
 	submitter.Mode, submitter.User = smtpd.Submission, at("pilot")
+	worlds := map[bool]*world{}
+	for _, demo := range []bool{true, false} {
+		w := start(t, "", func(o *email.Options) { o.Demo = demo })
+		if status, out, _ := w.call("POST", "/api/aliases", "admin", `{"alias":"crew","targets":["pilot","mallory@`+domain+`"]}`); status != 200 {
+			t.Fatalf("alias: %d %s", status, out)
+		}
+		if status, out, _ := w.call("POST", "/api/mailboxes", "portal", `{"user":"testuser"}`); status != 200 {
+			t.Fatalf("provision: %d %s", status, out)
+		}
+		worlds[demo] = w
+	}
 	for _, c := range []struct {
 		name string
 		demo bool
@@ -323,15 +334,7 @@ func TestRecipients(t *testing.T) {
 		{"outside, submitted", false, submitter, "x@example.org", "550 5.7.1"},
 		{"inside, submitted", false, submitter, at("mallory"), ""},
 	} {
-		w := start(t, "", func(o *email.Options) { o.Demo = c.demo })
-		for _, body := range []string{`{"alias":"crew","targets":["pilot","mallory@` + domain + `"]}`} {
-			if status, out, _ := w.call("POST", "/api/aliases", "admin", body); status != 200 {
-				t.Fatalf("alias: %d %s", status, out)
-			}
-		}
-		if status, out, _ := w.call("POST", "/api/mailboxes", "portal", `{"user":"testuser"}`); status != 200 {
-			t.Fatalf("provision: %d %s", status, out)
-		}
+		w := worlds[c.demo]
 		err := w.svc.CheckRecipient(context.Background(), c.s, c.to)
 		got := ""
 		var r *smtpd.Reply

@@ -69,14 +69,14 @@ func TestText(t *testing.T) {
 // Each of these would take minutes if the work grew with the square of the input.
 func TestLarge(t *testing.T) {
 	for name, s := range map[string]string{
-		"nested":     strings.Repeat("<div>", 1_000_000),
-		"brackets":   strings.Repeat("<", 5_000_000),
-		"attributes": "<p " + strings.Repeat("a=b ", 1_000_000) + ">",
-		"comments":   strings.Repeat("<!--", 1_000_000),
-		"entities":   strings.Repeat("&amp", 1_000_000),
-		"css":        "<style>" + strings.Repeat("url(", 1_000_000),
-		"blanks":     strings.Repeat("<b> ", 1_000_000),
-		"dropped":    strings.Repeat("<svg>", 1_000_000),
+		"nested":     strings.Repeat("<div>", 200_000),
+		"brackets":   strings.Repeat("<", 1_000_000),
+		"attributes": "<p " + strings.Repeat("a=b ", 200_000) + ">",
+		"comments":   strings.Repeat("<!--", 200_000),
+		"entities":   strings.Repeat("&amp", 200_000),
+		"css":        "<style>" + strings.Repeat("url(", 200_000),
+		"blanks":     strings.Repeat("<b> ", 200_000),
+		"dropped":    strings.Repeat("<svg>", 200_000),
 	} {
 		if out := htmlmail.Clean(s, nil); len(out) > 8*len(s)+1024 {
 			t.Errorf("%s: %d bytes give %d", name, len(s), len(out))
