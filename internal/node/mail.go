@@ -123,6 +123,14 @@ func (m mailboxes) Provision(ctx context.Context, caller web.Caller, user string
 	return list.Messages, err
 }
 
+// gameMail reads mail on behalf of the game's callers.
+type gameMail struct{ n *Node }
+
+// Messages implements game.Mailboxes.
+func (m gameMail) Messages(ctx context.Context, caller web.Caller, user string, opts api.EmailListOptions) (api.EmailList, error) {
+	return m.n.mailClient("game", caller).Messages(ctx, user, opts)
+}
+
 // mailClient is a client of the email service that acts for the caller, near or far.
 func (n *Node) mailClient(as string, caller web.Caller) *api.Email {
 	return api.NewEmail(n.registry.Client("email"), func(r *http.Request) error {

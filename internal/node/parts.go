@@ -9,6 +9,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/chat"
 	"uniqverse/services/desk"
+	"uniqverse/services/game"
 	"uniqverse/services/portal"
 	"uniqverse/services/xengine"
 	"uniqverse/smtpd"
@@ -34,7 +35,7 @@ func (n *Node) parts(ctx context.Context, site *web.Site) ([]part, error) {
 	for _, make := range []struct {
 		service string
 		part    func(context.Context, *web.Site) (part, error)
-	}{{"portal", n.portal}, {"email", n.email}, {"chat", n.chat}} {
+	}{{"portal", n.portal}, {"game", n.game}, {"email", n.email}, {"chat", n.chat}} {
 		if !n.cfg.Services.Has(make.service) {
 			continue
 		}
@@ -65,6 +66,13 @@ func (n *Node) portal(_ context.Context, site *web.Site) (part, error) {
 	n.services = append(n.services, running{name: "portal", run: s.Run})
 	people := portal.NewIdentity(portal.IdentityOptions{Auth: n.auth, Site: site, Submission: n.SMTP(smtpd.Submission)})
 	return part{"portal", "Portal", append(s.Endpoints(), people.Endpoints()...), s.Discovery()}, nil
+}
+
+func (n *Node) game(_ context.Context, site *web.Site) (part, error) {
+	s := game.New(game.Options{Store: store.NewGame(n.db), Hub: n.hub, Mail: gameMail{n}, Domain: n.cfg.Domain, Origin: site.OriginAllowed,
+		Log: n.opts.Log.With("svc", "game"), Now: n.opts.Now})
+	n.services = append(n.services, running{"game", s.Run})
+	return part{"game", "Game", s.Endpoints(), s.Discovery()}, nil
 }
 
 // chat makes chat and the desk, which is mounted on chat's port.
