@@ -72,7 +72,7 @@ func (s *Service) board(c *web.Call, in boardIn) ([]api.GameRank, error) {
 	if err != nil || !ok {
 		return out, err
 	}
-	rows, err := s.store.Ranks(c.Context(), b.ID, in.size(), in.Offset)
+	rows, err := s.store.Ranks(c.Context(), b, in.size(), in.Offset)
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +140,7 @@ func (s *Service) boards(c *web.Call, in boardsIn) (boardList, error) {
 		return out, nil
 	}
 	out.Season, out.Mode, out.Players = b.Season, b.Mode, b.Players
-	rows, err := s.store.Ranks(c.Context(), b.ID, boardIn{Limit: in.Limit}.size(), in.Offset)
+	rows, err := s.store.Ranks(c.Context(), b, boardIn{Limit: in.Limit}.size(), in.Offset)
 	for _, r := range rows {
 		out.Rows = append(out.Rows, api.GameRank{UserID: r.UserID, Score: r.Score, Rank: r.Rank})
 	}

@@ -29,7 +29,7 @@ type Store interface {
 	// Boards returns all boards, the one that began last first.
 	Boards(ctx context.Context) ([]Board, error)
 	// Ranks returns rows of a board from the best, after so many.
-	Ranks(ctx context.Context, board int64, limit, offset int) ([]Ranked, error)
+	Ranks(ctx context.Context, b Board, limit, offset int) ([]Ranked, error)
 	// RankOf returns the player's row; ok is false when there is none.
 	RankOf(ctx context.Context, board int64, user string) (r Ranked, ok bool, err error)
 	// Items returns what a player owns, by sku; known is false for one who never got anything.

@@ -44,7 +44,7 @@ func (s *Service) home(c *web.Call, _ web.None) (web.Page, error) {
 		return web.Page{}, err
 	}
 	if b, ok := pick(boards, "", ""); ok {
-		rows, err := s.store.Ranks(ctx, b.ID, homeTop, 0)
+		rows, err := s.store.Ranks(ctx, b, homeTop, 0)
 		if err != nil {
 			return web.Page{}, err
 		}
@@ -111,7 +111,7 @@ func (s *Service) boardPage(c *web.Call, in boardsIn) (web.Page, error) {
 		}
 	}
 	size := boardIn{Limit: in.Limit}.size()
-	rows, err := s.store.Ranks(ctx, b.ID, size, in.Offset)
+	rows, err := s.store.Ranks(ctx, b, size, in.Offset)
 	if err != nil {
 		return web.Page{}, err
 	}
