@@ -189,7 +189,7 @@ func (s *Service) messagePage(c *web.Call, in idParams) (web.Page, error) {
 		v.Headers = append(v.Headers, templates.Header{Name: f.Name, Value: f.Value})
 	}
 	for _, p := range show.files {
-		v.Attachments = append(v.Attachments, templates.Attachment{Name: p.Name, Type: p.Type, Size: p.Size(), URL: token(c, base+"/parts/"+strconv.Itoa(show.number(p)), nil)})
+		v.Attachments = append(v.Attachments, templates.Attachment{Name: p.Name, Type: p.Type, Size: decodedSize(p), URL: token(c, base+"/parts/"+strconv.Itoa(show.number(p)), nil)})
 	}
 	newer, older, err := s.Store.Neighbours(c.Context(), m.MailboxID, m.ID)
 	if newer != 0 {
@@ -239,4 +239,13 @@ func texts(list []mime.Address) []string {
 		out = append(out, a.String())
 	}
 	return out
+}
+
+// decodedSize is about what a part has when it is decoded: the size that people know a file
+// by. Base64 in lines of 76 carries 57 bytes in each 78.
+func decodedSize(p *mime.Part) int64 {
+	if p.Encoding == "base64" {
+		return p.Size() * 57 / 78
+	}
+	return p.Size()
 }
