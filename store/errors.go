@@ -15,9 +15,10 @@ var errFull = errors.New("disk full")
 // space, whereas other errs.Unavailable errors may pass by themselves.
 func IsFull(err error) bool { return errors.Is(err, errFull) }
 
-// dbError turns an error of the driver into one of a kind of errs; nil, sql.ErrNoRows,
-// context errors and errors that have a kind already pass unchanged. Everything in this
-// package that returns an error of database/sql passes it through here.
+// dbError turns an error of the driver into one of a kind of errs; nil, sql.ErrNoRows and
+// errors that have a kind already pass unchanged. A context that ended is errs.Timeout or
+// errs.Unavailable, with the context's error as its cause. Everything in this package that
+// returns an error of database/sql passes it through here.
 func dbError(err error) error {
 	if err == nil || errors.Is(err, sql.ErrNoRows) {
 		return err
@@ -36,27 +37,19 @@ func dbError(err error) error {
 	case classFull:
 		return errs.Wrap(errs.Unavailable, errors.Join(errFull, err), "the disk is full; nothing was changed, try again when there is space")
 	case classBusy:
-		if ctxErr := ended(err); ctxErr != nil {
-			return ctxErr
-		}
 		return errs.Wrap(errs.Unavailable, err, "the database is busy; nothing was changed, try again")
 	case classIO, classCorrupt:
 		return errs.Wrap(errs.Unavailable, err, "the database cannot be read or written; the log says why")
 	}
-	if errors.Is(err, sql.ErrConnDone) || err.Error() == "sql: database is closed" {
+	switch {
+	case errors.Is(err, context.Canceled):
+		return errs.Wrap(errs.Unavailable, err, "the request ended before the database had answered")
+	case errors.Is(err, context.DeadlineExceeded):
+		return errs.Wrap(errs.Timeout, err, "the database took too long; try again")
+	case errors.Is(err, sql.ErrConnDone) || err.Error() == "sql: database is closed": // the latter has no name to compare with
 		return errClosed(err)
 	}
 	return err
-}
-
-// ended returns the context's error in err's chain, or nil.
-func ended(err error) error {
-	for _, e := range []error{context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, e) {
-			return e
-		}
-	}
-	return nil
 }
 
 func errClosed(cause error) error {
