@@ -61,6 +61,7 @@ func (s *Service) newProxy() http.Handler {
 			job := p.In.Context().Value(forwardingKey{}).(*forwarding)
 			p.Out.URL = job.target
 			p.Out.Host = job.host // links, origins and the demo identity's Host rule need the browser's name for us
+			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"] // who asked a proxy before us; our peer is added behind
 			p.SetXForwarded()
 			if web.Secure(p.In) {
 				p.Out.Header.Set("X-Forwarded-Proto", "https")
