@@ -32,9 +32,6 @@ func (s Email) Update(ctx context.Context, once *web.Once, fn func(email.Tx) err
 	return s.db.Write(ctx, once, func(tx *Tx) error { return fn(emailTx{tx}) })
 }
 
-// emailRow is a row or rows.
-type emailRow interface{ Scan(dest ...any) error }
-
 // emailMissing turns an absent row into errs.NotFound.
 func emailMissing(err error, what string) error {
 	if errors.Is(err, sql.ErrNoRows) {
@@ -43,15 +40,7 @@ func emailMissing(err error, what string) error {
 	return dbError(err)
 }
 
-// emailTime turns unix milliseconds into a time; 0 is the zero time.
-func emailTime(ms int64) time.Time {
-	if ms == 0 {
-		return time.Time{}
-	}
-	return time.UnixMilli(ms).UTC()
-}
-
-// emailMS is the opposite.
+// emailMS turns a time into unix milliseconds; the zero time is 0.
 func emailMS(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -73,13 +62,13 @@ func emailList[T any](list []T) string {
 
 const emailMailboxColumns = `id, user_name, made_by, created_at, messages, unread, bytes`
 
-func scanEmailBox(row emailRow) (email.Mailbox, error) {
+func scanEmailBox(row rowScanner) (email.Mailbox, error) {
 	var (
 		b       email.Mailbox
 		created int64
 	)
 	err := row.Scan(&b.ID, &b.User, &b.MadeBy, &created, &b.Messages, &b.Unread, &b.Bytes)
-	b.Created = emailTime(created)
+	b.Created = authTime(created)
 	return b, emailMissing(err, "mailbox")
 }
 
@@ -95,7 +84,7 @@ func (s Email) Mailboxes(ctx context.Context, user string, p web.Paging) ([]emai
 		w.where("user_name = %", user)
 	}
 	rows, err := s.db.Query(ctx, w.query(emailMailboxColumns, p), w.args...)
-	return emailAll(rows, err, scanEmailBox)
+	return collectRows(rows, err, scanEmailBox)
 }
 
 // EnsureMailbox returns the mailbox with the local part, and makes it when there is none.
@@ -116,14 +105,14 @@ func (tx emailTx) EnsureMailbox(user, madeBy string) (email.Mailbox, bool, error
 // AliasTargets returns the local parts that an alias leads to, in alphabetical order.
 func (s Email) AliasTargets(ctx context.Context, alias string) ([]string, error) {
 	rows, err := s.db.Query(ctx, `SELECT target FROM email_aliases WHERE alias = $1 ORDER BY target`, alias)
-	return emailAll(rows, err, func(r emailRow) (t string, err error) { return t, r.Scan(&t) })
+	return collectRows(rows, err, func(r rowScanner) (t string, err error) { return t, r.Scan(&t) })
 }
 
 // Aliases returns every alias, in alphabetical order.
 func (s Email) Aliases(ctx context.Context) ([]email.Alias, error) {
 	type pair struct{ alias, target string }
 	rows, err := s.db.Query(ctx, `SELECT alias, target FROM email_aliases ORDER BY alias, target`)
-	pairs, err := emailAll(rows, err, func(r emailRow) (p pair, err error) { return p, r.Scan(&p.alias, &p.target) })
+	pairs, err := collectRows(rows, err, func(r rowScanner) (p pair, err error) { return p, r.Scan(&p.alias, &p.target) })
 	var out []email.Alias
 	for _, p := range pairs {
 		if n := len(out); n == 0 || out[n-1].Alias != p.alias {
@@ -185,21 +174,4 @@ func (w *emailPage) query(columns string, p web.Paging) string {
 		return `SELECT ` + columns + ` FROM (` + text + `) AS ` + w.table + ` ORDER BY ` + id + ` DESC`
 	}
 	return text
-}
-
-// emailAll reads rows to their end and closes them.
-func emailAll[T any](rows *sql.Rows, err error, scan func(emailRow) (T, error)) ([]T, error) {
-	if err != nil {
-		return nil, dbError(err)
-	}
-	defer rows.Close()
-	var out []T
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, dbError(err)
-		}
-		out = append(out, v)
-	}
-	return out, dbError(rows.Err())
 }

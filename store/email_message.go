@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"uniqverse/internal/errs"
@@ -14,7 +15,7 @@ import (
 const emailMessageColumns = `email_messages.id, mailbox_id, raw_id, recipient, subject, from_text, from_name, from_address, to_text, sent_at, received_at, snippet,
 	message_id, size, attachments, flags, spam_score, spf, dkim, dmarc, email_messages.unread, starred, labels`
 
-func scanEmail(row emailRow) (email.Message, error) {
+func scanEmail(row rowScanner) (email.Message, error) {
 	var (
 		m              email.Message
 		sent, received int64
@@ -25,7 +26,7 @@ func scanEmail(row emailRow) (email.Message, error) {
 	if err != nil {
 		return m, err
 	}
-	m.Date, m.Received = emailTime(sent), emailTime(received)
+	m.Date, m.Received = authTime(sent), authTime(received)
 	if err := errors.Join(json.Unmarshal([]byte(flags), &m.Flags), json.Unmarshal([]byte(labels), &m.Labels)); err != nil {
 		return m, fmt.Errorf("message %d: flags or labels are not a list: %w", m.ID, err)
 	}
@@ -38,10 +39,10 @@ func emailListQuery(mailbox int64, f email.Filter) (string, []any) {
 	w := emailPage{table: "email_messages"}
 	w.where("mailbox_id = %", mailbox)
 	if f.Unread != nil {
-		w.conds = append(w.conds, "unread = "+emailBit(*f.Unread))
+		w.conds = append(w.conds, "unread = "+strconv.Itoa(emailInt(*f.Unread)))
 	}
 	if f.Starred != nil {
-		w.conds = append(w.conds, "starred = "+emailBit(*f.Starred))
+		w.conds = append(w.conds, "starred = "+strconv.Itoa(emailInt(*f.Starred)))
 	}
 	if f.Label != "" {
 		w.where("EXISTS (SELECT 1 FROM email_labels WHERE email_labels.mailbox_id = $1 AND label = % AND message_id = email_messages.id)", f.Label)
@@ -58,18 +59,11 @@ func (s Email) Messages(ctx context.Context, mailbox int64, f email.Filter) ([]e
 	}
 	text, args := emailListQuery(mailbox, f)
 	rows, err := s.db.Query(ctx, text, args...)
-	return emailAll(rows, err, func(r emailRow) (email.Message, error) {
+	return collectRows(rows, err, func(r rowScanner) (email.Message, error) {
 		m, err := scanEmail(r)
 		m.User = user
 		return m, err
 	})
-}
-
-func emailBit(b bool) string {
-	if b {
-		return "1"
-	}
-	return "0"
 }
 
 func (s Email) userOf(ctx context.Context, mailbox int64) (user string, err error) {
@@ -82,13 +76,13 @@ const emailMessageByID = `SELECT ` + emailMessageColumns + `, user_name FROM ema
 
 // emailWithUser scans a message with its mailbox's name behind it.
 type emailWithUser struct {
-	row  emailRow
+	row  rowScanner
 	user *string
 }
 
 func (w emailWithUser) Scan(dest ...any) error { return w.row.Scan(append(dest, w.user)...) }
 
-func scanEmailByID(row emailRow) (email.Message, error) {
+func scanEmailByID(row rowScanner) (email.Message, error) {
 	var user string
 	m, err := scanEmail(emailWithUser{row, &user})
 	m.User = user
@@ -116,7 +110,7 @@ func (s Email) Neighbours(ctx context.Context, mailbox, id int64) (newer, older 
 // LabelCounts returns the labels in use in a mailbox, in alphabetical order.
 func (s Email) LabelCounts(ctx context.Context, mailbox int64) ([]email.LabelCount, error) {
 	rows, err := s.db.Query(ctx, `SELECT label, COUNT(*) FROM email_labels WHERE mailbox_id = $1 GROUP BY label ORDER BY label`, mailbox)
-	return emailAll(rows, err, func(r emailRow) (l email.LabelCount, err error) { return l, r.Scan(&l.Label, &l.Count) })
+	return collectRows(rows, err, func(r rowScanner) (l email.LabelCount, err error) { return l, r.Scan(&l.Label, &l.Count) })
 }
 
 // RawByID returns a stored message, with its body when that is in the row, or errs.NotFound.
@@ -137,7 +131,7 @@ func (s Email) RawByID(ctx context.Context, id int64) (email.Raw, error) {
 	if file != nil {
 		r.File = *file
 	}
-	r.Received, r.Auth = emailTime(received), json.RawMessage(auth)
+	r.Received, r.Auth = authTime(received), json.RawMessage(auth)
 	err = errors.Join(json.Unmarshal([]byte(recipients), &r.Recipients), json.Unmarshal([]byte(faults), &r.Faults), json.Unmarshal([]byte(reasons), &r.SpamReasons))
 	if err != nil {
 		return r, fmt.Errorf("stored message %d: a list cannot be read: %w", id, err)
