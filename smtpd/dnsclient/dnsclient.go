@@ -3,7 +3,8 @@
 //
 // It is a stub resolver with a small cache, not a recursive and not a validating one: it
 // believes the server that it is told to ask. Answers are kept for half a minute and "no such
-// name" for ten seconds, at most 4096 of them; failures are never kept. Every error is a
+// name" for ten seconds, at most 4096 of them; failures are never kept. A query over UDP that is
+// not answered within 800 ms is sent once more. Every error is a
 // *net.DNSError, either IsNotFound or temporary.
 //
 // A Client is safe for concurrent use.
@@ -48,7 +49,7 @@ func New(setting string) (*Client, error) {
 	c := &Client{now: time.Now, kept: make(map[string]answer)}
 	switch setting {
 	case "", "system":
-		c.resolver = net.DefaultResolver
+		c.resolver = &net.Resolver{Dial: dial} // which only the resolver written in Go asks for
 		return c, nil
 	case "off":
 		return c, nil
@@ -63,8 +64,7 @@ func New(setting string) (*Client, error) {
 	c.resolver = &net.Resolver{
 		PreferGo: true,
 		Dial: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			var d net.Dialer
-			return d.DialContext(ctx, network, setting)
+			return dial(ctx, network, setting)
 		},
 	}
 	return c, nil

@@ -15,7 +15,8 @@ import (
 )
 
 // nameServer answers on loopback, over UDP and TCP. It knows: *.long.test, whose TXT does not
-// fit into a datagram; ok.test; fail.test (SERVFAIL); refused.test; silent.test (no answer).
+// fit into a datagram; ok.test; fail.test (SERVFAIL); refused.test; silent.test (no answer);
+// lossy.test, whose first query over UDP gets lost.
 func nameServer(t *testing.T) (addr string, asked *atomic.Int64) {
 	t.Helper()
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
@@ -30,12 +31,17 @@ func nameServer(t *testing.T) (addr string, asked *atomic.Int64) {
 	asked = new(atomic.Int64)
 	go func() {
 		buf := make([]byte, 4096)
+		lost := false
 		for {
 			n, from, err := udp.ReadFrom(buf)
 			if err != nil {
 				return
 			}
 			asked.Add(1)
+			if !lost && strings.Contains(string(buf[:n]), "lossy") {
+				lost = true
+				continue
+			}
 			if a := reply(buf[:n], true); a != nil {
 				udp.WriteTo(a, from)
 			}
@@ -82,7 +88,7 @@ func reply(query []byte, udp bool) []byte {
 		}
 		texts = []string{strings.Repeat("a", 255), strings.Repeat("b", 255), strings.Repeat("c", 255), strings.Repeat("d", 255), strings.Repeat("e", 255), strings.Repeat("f", 255)}
 		fallthrough
-	case "ok.test.":
+	case "ok.test.", "lossy.test.":
 		if q.Type == dnsmessage.TypeTXT {
 			out.Answers = []dnsmessage.Resource{{
 				Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 60},
@@ -148,6 +154,22 @@ func TestServerOfChoice(t *testing.T) {
 	_, err = c.LookupTXT(short, "silent.test")
 	if d := dnsError(t, err); d.IsNotFound || !d.Temporary() {
 		t.Errorf("no answer: got %+v, want a temporary error", d)
+	}
+}
+
+// A datagram that gets lost is sent again well within the time that a look-up has.
+func TestLostQuery(t *testing.T) {
+	addr, asked := nameServer(t)
+	c, err := dnsclient.New(addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := c.LookupTXT(t.Context(), "lossy.test")
+	if err != nil || len(v) != 1 || v[0] != "hello world" {
+		t.Errorf("got %q, %v", v, err)
+	}
+	if n := asked.Load(); n != 2 {
+		t.Errorf("the server was asked %d times, want twice", n)
 	}
 }
 
