@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"embed"
 	"errors"
 	"io/fs"
 	"log/slog"
@@ -14,7 +15,14 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/store/engine"
 )
+
+//go:embed migrations
+var embedded embed.FS
+
+// FileName is the name of the database in the data folder.
+const FileName = engine.FileName
 
 // Options say where the store is and what it tells others.
 type Options struct {
@@ -35,7 +43,7 @@ type Options struct {
 
 // DB is the open store.
 type DB struct {
-	engine *engine
+	engine *engine.Engine
 	w      *writer
 	log    *slog.Logger
 	now    func() time.Time
@@ -57,22 +65,25 @@ func Open(ctx context.Context, opts Options) (*DB, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	d := sqliteDialect()
-	e, err := d.open(ctx, opts)
+	if opts.Migrations == nil {
+		opts.Migrations = embedded
+	}
+	d := engine.SQLite()
+	e, err := d.Open(ctx, opts.Dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := migrate(ctx, d, e, opts); err != nil {
-		e.close()
+	if err := engine.Migrate(ctx, d, e, engine.MigrateOptions{Files: opts.Migrations, Now: opts.Now, Log: opts.Log}); err != nil {
+		e.Close()
 		return nil, err
 	}
-	db := &DB{engine: e, w: newWriter(d, e.conn, opts), log: opts.Log, now: opts.Now, stmts: map[string]*sql.Stmt{}}
+	db := &DB{engine: e, w: newWriter(d, e.Conn, opts), log: opts.Log, now: opts.Now, stmts: map[string]*sql.Stmt{}}
 	ctx2, stop := context.WithCancel(context.Background())
 	db.stop = stop
 	db.wg.Go(db.w.run)
 	if err := db.identify(ctx); err != nil {
 		db.Close()
-		return nil, startError(e.file, err)
+		return nil, engine.StartError(e.File, err)
 	}
 	db.wg.Go(func() { db.sweep(ctx2) })
 	return db, nil
@@ -119,7 +130,7 @@ func (db *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, 
 		rows, err := st.QueryContext(ctx, args...)
 		return rows, dbError(err)
 	}
-	rows, err := db.engine.read.QueryContext(ctx, query, args...)
+	rows, err := db.engine.Read.QueryContext(ctx, query, args...)
 	return rows, dbError(err)
 }
 
@@ -128,7 +139,7 @@ func (db *DB) QueryRow(ctx context.Context, query string, args ...any) *sql.Row 
 	if st := db.prepared(ctx, query); st != nil {
 		return st.QueryRowContext(ctx, args...)
 	}
-	return db.engine.read.QueryRowContext(ctx, query, args...)
+	return db.engine.Read.QueryRowContext(ctx, query, args...)
 }
 
 // prepared returns the statement for the text; nil when it cannot be kept.
@@ -139,7 +150,7 @@ func (db *DB) prepared(ctx context.Context, query string) *sql.Stmt {
 	if st != nil || n >= maxPrepared {
 		return st
 	}
-	st, err := db.engine.read.PrepareContext(ctx, query)
+	st, err := db.engine.Read.PrepareContext(ctx, query)
 	if err != nil {
 		return nil // running the text tells what is wrong with it
 	}
@@ -216,7 +227,7 @@ func (db *DB) Close() error {
 		errsOf = append(errsOf, st.Close())
 	}
 	db.stmts, db.w.stmts = map[string]*sql.Stmt{}, nil
-	err := db.engine.close()
+	err := db.engine.Close()
 	if errors.Is(err, sql.ErrConnDone) {
 		err = nil // closed before
 	}

@@ -22,7 +22,8 @@
 //
 //   - SQL that runs on SQLite and PostgreSQL alike: $1 parameters, explicit columns,
 //     RETURNING, ON CONFLICT, times as INTEGER unix milliseconds, booleans as 0 and 1,
-//     JSON as TEXT, STRICT tables. What cannot be the same is a field of dialect.
+//     JSON as TEXT, STRICT tables. What cannot be the same is a field of
+//     engine.Dialect.
 //   - Rows and errors that come straight from database/sql go through dbError, so that a
 //     caller gets kinds of package errs. sql.ErrNoRows passes unchanged.
 //   - A function given to Write touches the transaction and memory, nothing else: no network,

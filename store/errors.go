@@ -6,6 +6,7 @@ import (
 	"errors"
 
 	"uniqverse/internal/errs"
+	"uniqverse/store/engine"
 )
 
 // errFull marks what a full disk caused.
@@ -27,18 +28,18 @@ func dbError(err error) error {
 	if errors.As(err, &kind) {
 		return err
 	}
-	switch sqliteDialect().classify(err) {
-	case classUnique:
+	switch engine.SQLite().Classify(err) {
+	case engine.Unique:
 		return errs.Wrap(errs.Conflict, err, "this exists already")
-	case classConstraint:
+	case engine.Constraint:
 		return errs.Wrap(errs.Invalid, err, "a value is outside what can be stored")
-	case classTooBig:
+	case engine.TooBig:
 		return errs.Wrap(errs.TooLarge, err, "this is larger than what can be stored")
-	case classFull:
+	case engine.Full:
 		return errs.Wrap(errs.Unavailable, errors.Join(errFull, err), "the disk is full; nothing was changed, try again when there is space")
-	case classBusy:
+	case engine.Busy:
 		return errs.Wrap(errs.Unavailable, err, "the database is busy; nothing was changed, try again")
-	case classIO, classCorrupt:
+	case engine.IO, engine.Corrupt:
 		return errs.Wrap(errs.Unavailable, err, "the database cannot be read or written; the log says why")
 	}
 	switch {

@@ -15,6 +15,7 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/store/engine"
 )
 
 // What one transaction carries at most. The bounds keep the time short that a caller waits
@@ -54,7 +55,7 @@ const (
 
 // writer owns the connection that writes. Everything but the queue belongs to its goroutine.
 type writer struct {
-	d       dialect
+	d       engine.Dialect
 	conn    *sql.Conn
 	stmts   map[string]*sql.Stmt
 	now     func() time.Time
@@ -74,7 +75,7 @@ type writer struct {
 	closed bool
 }
 
-func newWriter(d dialect, conn *sql.Conn, opts Options) *writer {
+func newWriter(d engine.Dialect, conn *sql.Conn, opts Options) *writer {
 	return &writer{d: d, conn: conn, stmts: map[string]*sql.Stmt{}, now: opts.Now, publish: opts.Publish, log: opts.Log,
 		wake: make(chan struct{}, 1), finished: make(chan struct{})}
 }
@@ -199,7 +200,7 @@ func (w *writer) answer(j *job, err error) {
 // commit runs jobs from the front in one transaction, publishes their events, answers their
 // callers, and returns how many it dealt with: at least one.
 func (w *writer) commit(batch []*job) int {
-	if err := w.exec(w.d.begin); err != nil {
+	if err := w.exec(w.d.Begin); err != nil {
 		w.fail(batch, err)
 		return len(batch)
 	}
@@ -313,7 +314,7 @@ func (w *writer) runJob(j *job, shared bool) (size int, lost bool) {
 	if spent := time.Since(began); spent > slowJob {
 		w.log.Warn("store: a slow transaction held up all others", "ms", spent.Milliseconds(), "jobs_in_line", w.inLine())
 	}
-	if tx.broken != nil || w.d.classify(j.err).lost() {
+	if tx.broken != nil || w.d.Classify(j.err).Lost() {
 		if j.err == nil {
 			j.err = tx.broken
 		}
@@ -372,7 +373,7 @@ func (w *writer) tidy() {
 	w.dirty = false
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := w.d.tidy(ctx, w.conn); err != nil {
+	if err := w.d.Tidy(ctx, w.conn); err != nil {
 		w.log.Warn("store: the write-ahead log could not be moved into the database", "err", err)
 	}
 }

@@ -120,7 +120,7 @@ func (tx *Tx) note(err error) error {
 	if err == nil {
 		return nil
 	}
-	lost := tx.w.d.classify(err).lost()
+	lost := tx.w.d.Classify(err).Lost()
 	err = dbError(err)
 	if lost {
 		tx.broken = err

@@ -1,4 +1,4 @@
-package store
+package engine
 
 import (
 	"context"
@@ -21,19 +21,19 @@ import (
 // FileName is the name of the database in the data folder.
 const FileName = "uniqverse.db"
 
-// sqliteDialect is SQLite in one file.
-func sqliteDialect() dialect {
-	return dialect{
-		name:      "sqlite",
-		open:      openSQLite,
-		inspect:   inspectSQLite,
-		begin:     "BEGIN IMMEDIATE",
-		claim:     "",
-		fullText:  func(table, param string) string { return table + " MATCH " + param },
-		quoteText: quoteFTS5,
-		classify:  classifySQLite,
-		copyTo:    copySQLite,
-		tidy:      tidySQLite,
+// SQLite is the dialect of SQLite in one file.
+func SQLite() Dialect {
+	return Dialect{
+		Name:      "sqlite",
+		Open:      openSQLite,
+		Inspect:   inspectSQLite,
+		Begin:     "BEGIN IMMEDIATE",
+		Claim:     "",
+		FullText:  func(table, param string) string { return table + " MATCH " + param },
+		QuoteText: quoteFTS5,
+		Classify:  classifySQLite,
+		CopyTo:    copySQLite,
+		Tidy:      tidySQLite,
 	}
 }
 
@@ -70,57 +70,57 @@ func mmapSize() string {
 	return "268435456"
 }
 
-func openSQLite(ctx context.Context, opts Options) (*engine, error) {
-	dir, err := filepath.Abs(opts.Dir)
+func openSQLite(ctx context.Context, dir string) (*Engine, error) {
+	given := dir
+	dir, err := filepath.Abs(given)
 	if err != nil {
-		return nil, errs.Wrap(errs.Unavailable, err, "the data folder %s cannot be found; name another with VEZE_DATA_DIR or --data", opts.Dir)
+		return nil, errs.Wrap(errs.Unavailable, err, "the data folder %s cannot be found; name another with VEZE_DATA_DIR or --data", given)
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, errs.Wrap(errs.Unavailable, err, "the data folder %s cannot be made; name one that can be written with VEZE_DATA_DIR or --data", dir)
 	}
-	e := &engine{file: filepath.Join(dir, FileName)}
-	if e.fresh, err = makeFile(e.file); err != nil {
-		return nil, errs.Wrap(errs.Unavailable, err, "the database file %s cannot be written; give this user the right to write it and its folder, or name another folder with VEZE_DATA_DIR or --data", e.file)
+	e := &Engine{File: filepath.Join(dir, FileName)}
+	if err := makeFile(e.File); err != nil {
+		return nil, errs.Wrap(errs.Unavailable, err, "the database file %s cannot be written; give this user the right to write it and its folder, or name another folder with VEZE_DATA_DIR or --data", e.File)
 	}
-	if foreign, err := foreignFile(e.file); err != nil {
-		return nil, startError(e.file, err)
+	if foreign, err := foreignFile(e.File); err != nil {
+		return nil, StartError(e.File, err)
 	} else if foreign {
-		return nil, errForeign(e.file)
+		return nil, errForeign(e.File)
 	}
-	if e.write, err = sql.Open("sqlite", sqliteDSN(e.file, false)); err != nil {
-		return nil, startError(e.file, err)
+	if e.write, err = sql.Open("sqlite", sqliteDSN(e.File, false)); err != nil {
+		return nil, StartError(e.File, err)
 	}
 	e.write.SetMaxOpenConns(1)
-	if e.conn, err = e.write.Conn(ctx); err != nil {
-		e.close()
-		return nil, startError(e.file, err)
+	if e.Conn, err = e.write.Conn(ctx); err != nil {
+		e.Close()
+		return nil, StartError(e.File, err)
 	}
-	if e.read, err = sql.Open("sqlite", sqliteDSN(e.file, true)); err != nil {
-		e.close()
-		return nil, startError(e.file, err)
+	if e.Read, err = sql.Open("sqlite", sqliteDSN(e.File, true)); err != nil {
+		e.Close()
+		return nil, StartError(e.File, err)
 	}
 	readers := min(max(2*runtime.NumCPU(), 4), 16)
-	e.read.SetMaxOpenConns(readers)
-	e.read.SetMaxIdleConns(readers)
+	e.Read.SetMaxOpenConns(readers)
+	e.Read.SetMaxIdleConns(readers)
 	return e, nil
 }
 
 // makeFile makes an empty file that only its owner reads, which SQLite then fills: the files
-// that SQLite makes beside it take over its mode. fresh is true when there was none.
-func makeFile(path string) (fresh bool, err error) {
-	st, err := os.Stat(path)
-	if err == nil && st.IsDir() {
-		return false, errors.New("it is a folder")
+// that SQLite makes beside it take over its mode.
+func makeFile(path string) error {
+	if st, err := os.Stat(path); err == nil && st.IsDir() {
+		return errors.New("it is a folder")
 	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return false, err
+		return err
 	}
 	now, err := f.Stat()
 	if err == nil && now.Mode().Perm()&0o077 != 0 {
 		err = f.Chmod(0o600)
 	}
-	return st == nil, errors.Join(err, f.Close())
+	return errors.Join(err, f.Close())
 }
 
 // applicationID marks our files in the header of SQLite; the first migration writes it.
@@ -173,48 +173,48 @@ func errForeign(file string) error {
 	return errs.New(errs.Unavailable, "the database file %s belongs to another program; nothing was changed. Move it away, or name another folder with VEZE_DATA_DIR or --data", file)
 }
 
-// startError words an error of opening or migrating for the person who starts the program.
-func startError(file string, err error) error {
+// StartError words an error of opening or migrating for the person who starts the program.
+func StartError(file string, err error) error {
 	switch classifySQLite(err) {
-	case classCorrupt:
+	case Corrupt:
 		return errs.Wrap(errs.Unavailable, err, "the database file %s is damaged or not a database; nothing was changed. Put a good copy in its place (copies from before a migration lie beside it), or move it away to start empty", file)
-	case classFull:
+	case Full:
 		return errs.Wrap(errs.Unavailable, err, "the disk with the database file %s is full; free some space and start again", file)
-	case classBusy:
+	case Busy:
 		return errs.Wrap(errs.Unavailable, err, "the database file %s is locked by another program; stop that program and start again", file)
-	case classIO:
+	case IO:
 		return errs.Wrap(errs.Unavailable, err, "the database file %s cannot be read and written; check the disk, and that this user may write the file and its folder", file)
 	}
 	return errs.Wrap(errs.Internal, err, "the database file %s cannot be opened", file)
 }
 
-func classifySQLite(err error) class {
+func classifySQLite(err error) Class {
 	if errors.Is(err, errCut) {
-		return classCorrupt
+		return Corrupt
 	}
 	var e *sqlite.Error
 	if !errors.As(err, &e) {
-		return classOther
+		return Other
 	}
 	switch e.Code() {
 	case sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY, sqlite3.SQLITE_CONSTRAINT_ROWID:
-		return classUnique
+		return Unique
 	}
 	switch e.Code() & 0xff {
 	case sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH:
-		return classConstraint
+		return Constraint
 	case sqlite3.SQLITE_TOOBIG:
-		return classTooBig
+		return TooBig
 	case sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_INTERRUPT, sqlite3.SQLITE_PROTOCOL:
-		return classBusy
+		return Busy
 	case sqlite3.SQLITE_FULL:
-		return classFull
+		return Full
 	case sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_NOLFS:
-		return classIO
+		return IO
 	case sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT:
-		return classCorrupt
+		return Corrupt
 	}
-	return classOther
+	return Other
 }
 
 func inspectSQLite(ctx context.Context, c *sql.Conn) (ours, others bool, err error) {
@@ -256,7 +256,7 @@ func tidySQLite(ctx context.Context, c *sql.Conn) error {
 	}
 	err := c.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &inLog, &moved)
 	_, back := c.ExecContext(ctx, "PRAGMA busy_timeout = 5000")
-	if classifySQLite(err) == classBusy {
+	if classifySQLite(err) == Busy {
 		err = nil
 	}
 	return errors.Join(err, back)

@@ -1,25 +1,23 @@
-package store
+package engine
 
 import (
 	"context"
 	"crypto/sha256"
 	"database/sql"
-	"embed"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"uniqverse/internal/errs"
 )
-
-//go:embed migrations
-var embedded embed.FS
 
 // migration is one step of the schema: NNNN_name.sql, run once, in one transaction, never undone.
 type migration struct {
@@ -64,14 +62,17 @@ type applied struct {
 	name, checksum string
 }
 
-// migrate brings the schema up to date: it refuses a database of a newer program or with
+// MigrateOptions are what Migrate needs besides the engine.
+type MigrateOptions struct {
+	Files fs.FS            // holds migrations/<dialect>/NNNN_name.sql
+	Now   func() time.Time // when a step was applied
+	Log   *slog.Logger
+}
+
+// Migrate brings the schema up to date: it refuses a database of a newer program or with
 // another history, keeps a copy of an existing one, and then runs each missing step.
-func migrate(ctx context.Context, d dialect, e *engine, opts Options) error {
-	files := opts.Migrations
-	if files == nil {
-		files = embedded
-	}
-	known, err := migrations(files, d.name)
+func Migrate(ctx context.Context, d Dialect, e *Engine, opts MigrateOptions) error {
+	known, err := migrations(opts.Files, d.Name)
 	if err != nil {
 		return errs.Wrap(errs.Internal, err, "the program's own migrations cannot be read")
 	}
@@ -83,19 +84,19 @@ func migrate(ctx context.Context, d dialect, e *engine, opts Options) error {
 	if err != nil || len(missing) == 0 {
 		return err
 	}
-	if len(done) > 0 && d.copyTo != nil {
-		to := fmt.Sprintf("%s.before-%04d", e.file, missing[0].version)
-		if err := d.copyTo(ctx, e.conn, to); err != nil {
+	if len(done) > 0 && d.CopyTo != nil {
+		to := fmt.Sprintf("%s.before-%04d", e.File, missing[0].version)
+		if err := d.CopyTo(ctx, e.Conn, to); err != nil {
 			return errs.Wrap(errs.Unavailable, err, "the copy %s, which is kept before a migration, cannot be written; nothing was changed. Free some space or mend the folder's rights, and start again", to)
 		}
 		opts.Log.Info("store: a copy from before the migration is kept", "file", to)
 	}
 	for _, m := range missing {
-		if err := step(ctx, d, e.conn, m, opts); err != nil {
-			if d.classify(err) == classOther {
-				return errs.Wrap(errs.Internal, err, "migration %s of the database file %s failed and was undone; the file is as before it", m.name, e.file)
+		if err := step(ctx, d, e.Conn, m, opts); err != nil {
+			if d.Classify(err) == Other {
+				return errs.Wrap(errs.Internal, err, "migration %s of the database file %s failed and was undone; the file is as before it", m.name, e.File)
 			}
-			return startError(e.file, err)
+			return StartError(e.File, err)
 		}
 		opts.Log.Debug("store: migrated", "step", m.name)
 	}
@@ -104,46 +105,46 @@ func migrate(ctx context.Context, d dialect, e *engine, opts Options) error {
 
 // history reads what was applied; nothing for a new database. A file with tables that are
 // not ours is refused.
-func history(ctx context.Context, d dialect, e *engine) ([]applied, error) {
-	ours, others, err := d.inspect(ctx, e.conn)
+func history(ctx context.Context, d Dialect, e *Engine) ([]applied, error) {
+	ours, others, err := d.Inspect(ctx, e.Conn)
 	if err != nil {
-		return nil, startError(e.file, err)
+		return nil, StartError(e.File, err)
 	}
 	if !ours && others {
-		return nil, errForeign(e.file)
+		return nil, errForeign(e.File)
 	}
 	if !ours {
 		return nil, nil
 	}
-	rows, err := e.conn.QueryContext(ctx, `SELECT version, name, checksum FROM schema_migrations ORDER BY version`)
+	rows, err := e.Conn.QueryContext(ctx, `SELECT version, name, checksum FROM schema_migrations ORDER BY version`)
 	if err != nil {
-		return nil, startError(e.file, err)
+		return nil, StartError(e.File, err)
 	}
 	defer rows.Close()
 	var all []applied
 	for rows.Next() {
 		var a applied
 		if err := rows.Scan(&a.version, &a.name, &a.checksum); err != nil {
-			return nil, startError(e.file, err)
+			return nil, StartError(e.File, err)
 		}
 		all = append(all, a)
 	}
 	if err := rows.Err(); err != nil {
-		return nil, startError(e.file, err)
+		return nil, StartError(e.File, err)
 	}
 	return all, nil
 }
 
 // compare returns the steps that are missing, or why this program must leave the file alone.
-func compare(e *engine, known []migration, done []applied) ([]migration, error) {
+func compare(e *Engine, known []migration, done []applied) ([]migration, error) {
 	missing := slices.Clone(known)
 	for _, a := range done {
 		i := slices.IndexFunc(known, func(m migration) bool { return m.version == a.version })
 		if i < 0 {
-			return nil, errs.New(errs.Unavailable, "the database file %s was written by a newer UniQVerse (its step %s is not known here); nothing was changed. Start that version or a later one, or put back the copy from before its migration", e.file, a.name)
+			return nil, errs.New(errs.Unavailable, "the database file %s was written by a newer UniQVerse (its step %s is not known here); nothing was changed. Start that version or a later one, or put back the copy from before its migration", e.File, a.name)
 		}
 		if known[i].checksum != a.checksum {
-			return nil, errs.New(errs.Unavailable, "the database file %s was made with another text of the step %s than this program has; nothing was changed. Start the version that made it, or move the file away to start empty", e.file, a.name)
+			return nil, errs.New(errs.Unavailable, "the database file %s was made with another text of the step %s than this program has; nothing was changed. Start the version that made it, or move the file away to start empty", e.File, a.name)
 		}
 		missing = slices.DeleteFunc(missing, func(m migration) bool { return m.version == a.version })
 	}
@@ -151,14 +152,14 @@ func compare(e *engine, known []migration, done []applied) ([]migration, error) 
 }
 
 // step runs one migration in a transaction of its own.
-func step(ctx context.Context, d dialect, conn *sql.Conn, m migration, opts Options) (err error) {
-	if _, err := conn.ExecContext(ctx, d.begin); err != nil {
+func step(ctx context.Context, d Dialect, conn *sql.Conn, m migration, opts MigrateOptions) (err error) {
+	if _, err := conn.ExecContext(ctx, d.Begin); err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
 			_, back := conn.ExecContext(context.WithoutCancel(ctx), "ROLLBACK")
-			if back != nil && d.classify(back) != classOther {
+			if back != nil && d.Classify(back) != Other {
 				err = errors.Join(err, back)
 			}
 		}
