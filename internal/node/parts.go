@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 
 	"uniqverse/internal/auth"
@@ -59,6 +60,9 @@ func (n *Node) portal(_ context.Context, site *web.Site) (part, error) {
 	}
 	s, err := portal.New(portal.Options{Domain: n.cfg.Domain, Store: store.NewPortal(n.db), Registry: n.registry, Hub: n.hub, Mail: mailboxes{n},
 		ValidUser: auth.ValidName, Directory: lists, SMTP: n.SMTP(smtpd.MX), CanSignUp: n.auth.SignUpOpen(),
+		Relay: func(out *http.Request, service string) error {
+			return n.auth.Relay(out, service, site.OriginAllowed(out))
+		},
 		Log: n.opts.Log.With("svc", "portal"), Now: n.opts.Now})
 	if err != nil {
 		return part{}, err

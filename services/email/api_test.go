@@ -178,7 +178,7 @@ func TestReadStarAndLabels(t *testing.T) {
 		path, body      string
 		unread, starred bool
 	}{
-		{"/read", "", false, false}, {"/read", "", true, false}, {"/read", `{"read":true}`, false, false}, {"/read", `{"read":true}`, false, false},
+		{"/read", "", false, false}, {"/read", "", false, false}, {"/read", `{"read":false}`, true, false}, {"/read", `{"read":true}`, false, false},
 		{"/read", "read=false", true, false}, {"/read?read=true", "", false, false},
 		{"/star", "", false, true}, {"/star", "", false, false}, {"/star", `{"starred":true}`, false, true}, {"/star", `{"starred":true}`, false, true}, {"/star", `{}`, false, false},
 	} {

@@ -144,7 +144,7 @@ func (s *Service) get(c *web.Call, in idParams) (Detail, error) {
 
 type readParams struct {
 	ID   int64  `path:"id" min:"1"`
-	Read *bool  `json:"read,omitempty" doc:"true for read, false for unread; left out: the other way round"`
+	Read *bool  `json:"read,omitempty" doc:"true for read, which it is when left out; false for unread"`
 	Next string `json:"next,omitempty" doc:"for forms: the page to go to afterwards" max:"2000"`
 }
 
@@ -153,10 +153,7 @@ func (s *Service) markRead(c *web.Call, tx Tx, in readParams) (api.EmailMessage,
 	if m, err = mine(c, m, err); err != nil {
 		return api.EmailMessage{}, err
 	}
-	unread := !m.Unread
-	if in.Read != nil {
-		unread = !*in.Read
-	}
+	unread := in.Read != nil && !*in.Read
 	if unread != m.Unread {
 		if err := tx.SetUnread(m, unread); err != nil {
 			return api.EmailMessage{}, err

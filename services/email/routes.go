@@ -22,7 +22,7 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Stream("GET", "/api/messages/{id}/html", read, "The HTML of the message, without what acts or calls home, as a document for a sandboxed frame", s.htmlBody),
 		web.Query("GET", "/api/messages/{id}/headers", read, "The header fields in their order, decoded", s.headers),
 		web.Stream("GET", "/api/messages/{id}/parts/{part}", read, "A part of the message, decoded, as a file", s.part),
-		web.Command("POST", "/api/messages/{id}/read", read, "Mark as read or unread; without a body: the other way round", s.Store, s.markRead),
+		web.Command("POST", "/api/messages/{id}/read", read, "Mark as read, or as unread with read=false", s.Store, s.markRead),
 		web.Command("POST", "/api/messages/{id}/star", read, "Set or remove the star; without a body: the other way round", s.Store, s.star),
 		web.Command("POST", "/api/messages/{id}/labels", read, "Replace the labels", s.Store, s.label),
 		web.Stream("GET", "/api/events", read, "The mailbox's events as they happen (server-sent events)", s.events),

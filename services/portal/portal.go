@@ -43,7 +43,10 @@ type Options struct {
 	Mail      Mailboxes
 	ValidUser func(local string) bool // whether a local part can name a user
 	Directory []string                // more lists for the directory, as JSON
-	SMTP      string                  // where mail is taken, for the tour: "localhost:2525"; "" when it is not here
+	// Relay prepares a request for a service on another host: the session cookie stays here, and
+	// a token for its user goes instead. May be nil where no service is far.
+	Relay     func(out *http.Request, service string) error
+	SMTP      string // where mail is taken, for the tour: "localhost:2525"; "" when it is not here
 	CanSignUp bool
 	Log       *slog.Logger
 	Now       func() time.Time

@@ -55,12 +55,12 @@ type forwardingKey struct{}
 
 func (s *Service) newProxy() http.Handler {
 	return &httputil.ReverseProxy{
-		Transport:     byService{s.opts.Registry},
+		Transport:     byService{s},
 		FlushInterval: -1, // every write at once: event streams
 		Rewrite: func(p *httputil.ProxyRequest) {
 			job := p.In.Context().Value(forwardingKey{}).(*forwarding)
 			p.Out.URL = job.target
-			p.Out.Host = job.host // links, origins and the demo identity's Host rule need the browser's name for us
+			p.Out.Host = job.host                                            // links, origins and the demo identity's Host rule need the browser's name for us
 			p.Out.Header["X-Forwarded-For"] = p.In.Header["X-Forwarded-For"] // who asked a proxy before us; our peer is added behind
 			p.SetXForwarded()
 			if web.Secure(p.In) {
@@ -84,9 +84,15 @@ func (s *Service) newProxy() http.Handler {
 }
 
 // byService sends each request through the client of the service that its URL names.
-type byService struct{ reg Registry }
+type byService struct{ s *Service }
 
-// RoundTrip implements http.RoundTripper.
+// RoundTrip implements http.RoundTripper; the request is the proxy's own copy.
 func (b byService) RoundTrip(r *http.Request) (*http.Response, error) {
-	return b.reg.Client(r.URL.Host).Transport.RoundTrip(r)
+	name := r.URL.Host
+	if b.s.opts.Relay != nil && b.s.opts.Registry.BaseURL(name) != "" {
+		if err := b.s.opts.Relay(r, name); err != nil {
+			return nil, errs.Wrap(errs.Unavailable, err, "who is calling %s cannot be said now; try again in a moment", name)
+		}
+	}
+	return b.s.opts.Registry.Client(name).Transport.RoundTrip(r)
 }
