@@ -116,7 +116,7 @@ func TestHostileDataStaysText(t *testing.T) {
 		"\u202e\u2066gnp.exe\u0000\ufeff &amp;&#60;b&#62;",
 		"https://example.org/\"onclick=alert(7)<b>",
 		strings.Repeat("W", 5000),
-		"مرحبا بالعالم 你好 🚀 ‏",
+		"مرحبا بالعالم 你好 🚀 \u200f",
 		"{{.Page}}{{template \"base\"}}",
 	} {
 		for _, s := range samples() {
