@@ -443,6 +443,9 @@ func (b *binder) bounds(name string, f reflect.StructField, v reflect.Value) {
 func setJSON(v reflect.Value, raw json.RawMessage) error {
 	if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {
 		var typeErr *json.UnmarshalTypeError
+		if errors.As(err, &typeErr) && v.Kind() == reflect.Slice && typeErr.Type != v.Type() {
+			return fmt.Errorf("must hold nothing but what is %s, and holds a JSON %s", typeName(typeErr.Type), typeErr.Value)
+		}
 		if errors.As(err, &typeErr) {
 			return fmt.Errorf("must be %s, not a JSON %s", typeName(v.Type()), typeErr.Value)
 		}

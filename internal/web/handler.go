@@ -108,12 +108,20 @@ func New(opts Options) (*Handler, error) {
 		}
 	}
 	if opts.Static != nil {
-		h.mux.Handle("GET /static/", opts.Static)
+		h.mux.HandleFunc("GET /static/", func(w http.ResponseWriter, r *http.Request) {
+			found := &found{ResponseWriter: w}
+			if opts.Static.ServeHTTP(found, r); found.missing {
+				h.nothing(callOf(r))
+			}
+		})
 	}
-	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		callOf(r).fail(errs.New(errs.NotFound, "there is nothing at %s; %s lists what there is", clip(r.URL.Path), callOf(r).URL("/docs")))
-	})
+	h.mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { h.nothing(callOf(r)) })
 	return h, nil
+}
+
+// nothing answers for a path that does not exist.
+func (h *Handler) nothing(c *Call) {
+	c.fail(errs.New(errs.NotFound, "there is nothing at %s; %s lists what there is", clip(c.Request.URL.Path), c.URL("/docs")))
 }
 
 // Endpoints returns every route of the service, the common ones included, ordered by path.
@@ -215,6 +223,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		end(rw.status)
 		h.finish(c, rw)
 	}()
+	if r.Method == http.MethodConnect || r.RequestURI == "*" { // the mux would answer these in its own words
+		c.fail(errs.New(errs.Malformed, "%s %s is for proxies and whole servers; ask for a path that begins with /", clip(r.Method), clip(r.RequestURI)))
+		return
+	}
 	if strings.HasPrefix(r.URL.Path, "/static/") || r.URL.Path == "/health" {
 		h.mux.ServeHTTP(rw, c.Request)
 		return

@@ -55,6 +55,25 @@ func (r *recorder) Flush() {
 // Unwrap lets http.ResponseController reach the deadlines beneath.
 func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 
+// found holds back an answer of 404, so that it can be given in this package's form.
+type found struct {
+	http.ResponseWriter
+	missing bool
+}
+
+func (f *found) WriteHeader(status int) {
+	if f.missing = status == http.StatusNotFound; !f.missing {
+		f.ResponseWriter.WriteHeader(status)
+	}
+}
+
+func (f *found) Write(b []byte) (int, error) {
+	if f.missing {
+		return len(b), nil
+	}
+	return f.ResponseWriter.Write(b)
+}
+
 // secure sets the headers of every answer. Pages that show mail replace the policy with a
 // narrower one of their own.
 func secure(h http.Header) {
