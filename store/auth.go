@@ -32,7 +32,7 @@ func (s Auth) Update(ctx context.Context, once *web.Once, fn func(auth.Tx) error
 
 const authUserColumns = `id, name, display, roles, CASE WHEN password = '' THEN 0 ELSE 1 END, disabled, generation, created_at, seen_at`
 
-func scanAuthUser(row rowScanner) (auth.User, error) {
+func scanAuthUser(row RowScanner) (auth.User, error) {
 	var (
 		u             auth.User
 		roles         string
@@ -90,7 +90,7 @@ func (s Auth) Users(ctx context.Context, q auth.UserQuery) ([]auth.User, int, er
 	}
 	rows, err := s.db.Query(ctx, `SELECT `+authUserColumns+where+` AND ($2 = 0 OR id < $2) AND ($3 = 0 OR id > $3) ORDER BY id DESC LIMIT $4 OFFSET $5`,
 		match, q.Before, q.After, q.Limit, q.Offset)
-	users, err := collectRows(rows, err, scanAuthUser)
+	users, err := CollectRows(rows, err, scanAuthUser)
 	return users, total, err
 }
 
@@ -103,7 +103,7 @@ func (s Auth) HasAdmin(ctx context.Context) (bool, error) {
 	return n > 0, dbError(err)
 }
 
-func scanAppPassword(row rowScanner) (auth.AppPassword, error) {
+func scanAppPassword(row RowScanner) (auth.AppPassword, error) {
 	var (
 		p             auth.AppPassword
 		created, used int64
@@ -119,7 +119,7 @@ func scanAppPassword(row rowScanner) (auth.AppPassword, error) {
 // AppPasswords returns the user's app passwords, newest first.
 func (s Auth) AppPasswords(ctx context.Context, user int64) ([]auth.AppPassword, error) {
 	rows, err := s.db.Query(ctx, `SELECT id, label, created_at, used_at FROM auth_app_passwords WHERE user_id = $1 ORDER BY id DESC`, user)
-	return collectRows(rows, err, scanAppPassword)
+	return CollectRows(rows, err, scanAppPassword)
 }
 
 // AppPasswordByHash returns the user's app password with that hash, or errs.NotFound.
@@ -127,7 +127,7 @@ func (s Auth) AppPasswordByHash(ctx context.Context, user int64, hash []byte) (a
 	return scanAppPassword(s.db.QueryRow(ctx, `SELECT id, label, created_at, used_at FROM auth_app_passwords WHERE user_id = $1 AND hash = $2`, user, hash))
 }
 
-func scanSession(row rowScanner) (auth.Session, error) {
+func scanSession(row RowScanner) (auth.Session, error) {
 	var (
 		s             auth.Session
 		created, seen int64
@@ -143,7 +143,7 @@ func scanSession(row rowScanner) (auth.Session, error) {
 // Sessions returns the user's sessions, the last used first.
 func (s Auth) Sessions(ctx context.Context, user int64) ([]auth.Session, error) {
 	rows, err := s.db.Query(ctx, `SELECT id, user_id, device, address, created_at, seen_at FROM auth_sessions WHERE user_id = $1 ORDER BY seen_at DESC, id DESC`, user)
-	return collectRows(rows, err, scanSession)
+	return CollectRows(rows, err, scanSession)
 }
 
 // SessionByHash returns the session whose secret has that hash, or errs.NotFound.

@@ -34,7 +34,7 @@ func (s Desk) Update(ctx context.Context, once *web.Once, fn func(desk.Tx) error
 
 const deskTicketColumns = `id, subject, created_by, requester, status, assignee_id, assignee, tags, last_msg_at, created_at`
 
-func scanDeskTicket(row rowScanner) (api.Ticket, error) {
+func scanDeskTicket(row RowScanner) (api.Ticket, error) {
 	var t api.Ticket
 	var tags string
 	err := row.Scan(&t.ID, &t.Subject, &t.CreatedBy, &t.Requester, &t.Status, &t.AssigneeID, &t.Assignee, &tags, &t.LastMsgAt, &t.CreatedAt)
@@ -48,7 +48,7 @@ func scanDeskTicket(row rowScanner) (api.Ticket, error) {
 }
 
 // oneDeskTicket is scanDeskTicket for a single row; none is errs.NotFound.
-func oneDeskTicket(row rowScanner) (api.Ticket, error) {
+func oneDeskTicket(row RowScanner) (api.Ticket, error) {
 	t, err := scanDeskTicket(row)
 	if errors.Is(err, sql.ErrNoRows) {
 		return api.Ticket{}, errs.New(errs.NotFound, "Ticket not found")
@@ -64,7 +64,7 @@ func (s Desk) Ticket(ctx context.Context, id int64) (api.Ticket, error) {
 // Tickets returns tickets, newest first. With After alone they are those that follow it at once.
 func (s Desk) Tickets(ctx context.Context, q desk.Query, limit int) ([]api.Ticket, error) {
 	query := `SELECT ` + deskTicketColumns + ` FROM desk_tickets WHERE id < $1 AND id > $2`
-	args := []any{below(q.Before), q.After, limit, q.Offset}
+	args := []any{Below(q.Before), q.After, limit, q.Offset}
 	and := func(condition string, value any) {
 		args = append(args, value)
 		query += fmt.Sprintf(condition, len(args))
@@ -85,14 +85,14 @@ func (s Desk) Tickets(ctx context.Context, q desk.Query, limit int) ([]api.Ticke
 		query += ` ORDER BY id DESC LIMIT $3 OFFSET $4`
 	}
 	rows, err := s.db.Query(ctx, query, args...)
-	out, err := collectRows(rows, err, scanDeskTicket)
+	out, err := CollectRows(rows, err, scanDeskTicket)
 	if forward {
 		slices.Reverse(out)
 	}
 	return out, err
 }
 
-func scanDeskComment(row rowScanner) (api.TicketComment, error) {
+func scanDeskComment(row RowScanner) (api.TicketComment, error) {
 	var c api.TicketComment
 	err := row.Scan(&c.ID, &c.TicketID, &c.AuthorID, &c.Author, &c.Kind, &c.Text, &c.CreatedAt)
 	return c, err
@@ -107,8 +107,8 @@ func (s Desk) Comments(ctx context.Context, ticket int64, p web.Paging, limit in
 	} else {
 		query += ` ORDER BY id DESC LIMIT $4 OFFSET $5`
 	}
-	rows, err := s.db.Query(ctx, query, ticket, below(p.Before), p.After, limit, p.Offset)
-	out, err := collectRows(rows, err, scanDeskComment)
+	rows, err := s.db.Query(ctx, query, ticket, Below(p.Before), p.After, limit, p.Offset)
+	out, err := CollectRows(rows, err, scanDeskComment)
 	if forward {
 		slices.Reverse(out)
 	}

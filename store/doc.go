@@ -1,6 +1,6 @@
 // Package store keeps everything that UniQVerse remembers: one SQLite file, one goroutine
-// that writes it, and a pool of readers. All SQL of the tree is in this package, a file per
-// table group (auth.go, email.go, chat.go, …); services declare the small Store interface
+// that writes it, and a pool of readers. All SQL of the tree is in this package (a file per
+// table group: auth.go, email.go, …) and in chatstore beside it; services declare the small Store interface
 // that they use, and the types here satisfy it.
 //
 // It is not an ORM and no cache, and it knows nothing of HTTP beyond web.Once, the memory of

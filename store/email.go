@@ -62,7 +62,7 @@ func emailList[T any](list []T) string {
 
 const emailMailboxColumns = `id, user_name, made_by, created_at, messages, unread, bytes`
 
-func scanEmailBox(row rowScanner) (email.Mailbox, error) {
+func scanEmailBox(row RowScanner) (email.Mailbox, error) {
 	var (
 		b       email.Mailbox
 		created int64
@@ -84,7 +84,7 @@ func (s Email) Mailboxes(ctx context.Context, user string, p web.Paging) ([]emai
 		w.where("user_name = %", user)
 	}
 	rows, err := s.db.Query(ctx, w.query(emailMailboxColumns, p), w.args...)
-	return collectRows(rows, err, scanEmailBox)
+	return CollectRows(rows, err, scanEmailBox)
 }
 
 // EnsureMailbox returns the mailbox with the local part, and makes it when there is none.
@@ -105,14 +105,14 @@ func (tx emailTx) EnsureMailbox(user, madeBy string) (email.Mailbox, bool, error
 // AliasTargets returns the local parts that an alias leads to, in alphabetical order.
 func (s Email) AliasTargets(ctx context.Context, alias string) ([]string, error) {
 	rows, err := s.db.Query(ctx, `SELECT target FROM email_aliases WHERE alias = $1 ORDER BY target`, alias)
-	return collectRows(rows, err, func(r rowScanner) (t string, err error) { return t, r.Scan(&t) })
+	return CollectRows(rows, err, func(r RowScanner) (t string, err error) { return t, r.Scan(&t) })
 }
 
 // Aliases returns every alias, in alphabetical order.
 func (s Email) Aliases(ctx context.Context) ([]email.Alias, error) {
 	type pair struct{ alias, target string }
 	rows, err := s.db.Query(ctx, `SELECT alias, target FROM email_aliases ORDER BY alias, target`)
-	pairs, err := collectRows(rows, err, func(r rowScanner) (p pair, err error) { return p, r.Scan(&p.alias, &p.target) })
+	pairs, err := CollectRows(rows, err, func(r RowScanner) (p pair, err error) { return p, r.Scan(&p.alias, &p.target) })
 	var out []email.Alias
 	for _, p := range pairs {
 		if n := len(out); n == 0 || out[n-1].Alias != p.alias {

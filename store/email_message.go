@@ -15,7 +15,7 @@ import (
 const emailMessageColumns = `email_messages.id, mailbox_id, raw_id, recipient, subject, from_text, from_name, from_address, to_text, sent_at, received_at, snippet,
 	message_id, size, attachments, flags, spam_score, spf, dkim, dmarc, email_messages.unread, starred, labels`
 
-func scanEmail(row rowScanner) (email.Message, error) {
+func scanEmail(row RowScanner) (email.Message, error) {
 	var (
 		m              email.Message
 		sent, received int64
@@ -59,7 +59,7 @@ func (s Email) Messages(ctx context.Context, mailbox int64, f email.Filter) ([]e
 	}
 	text, args := emailListQuery(mailbox, f)
 	rows, err := s.db.Query(ctx, text, args...)
-	return collectRows(rows, err, func(r rowScanner) (email.Message, error) {
+	return CollectRows(rows, err, func(r RowScanner) (email.Message, error) {
 		m, err := scanEmail(r)
 		m.User = user
 		return m, err
@@ -76,13 +76,13 @@ const emailMessageByID = `SELECT ` + emailMessageColumns + `, user_name FROM ema
 
 // emailWithUser scans a message with its mailbox's name behind it.
 type emailWithUser struct {
-	row  rowScanner
+	row  RowScanner
 	user *string
 }
 
 func (w emailWithUser) Scan(dest ...any) error { return w.row.Scan(append(dest, w.user)...) }
 
-func scanEmailByID(row rowScanner) (email.Message, error) {
+func scanEmailByID(row RowScanner) (email.Message, error) {
 	var user string
 	m, err := scanEmail(emailWithUser{row, &user})
 	m.User = user
@@ -110,7 +110,7 @@ func (s Email) Neighbours(ctx context.Context, mailbox, id int64) (newer, older 
 // LabelCounts returns the labels in use in a mailbox, in alphabetical order.
 func (s Email) LabelCounts(ctx context.Context, mailbox int64) ([]email.LabelCount, error) {
 	rows, err := s.db.Query(ctx, `SELECT label, COUNT(*) FROM email_labels WHERE mailbox_id = $1 GROUP BY label ORDER BY label`, mailbox)
-	return collectRows(rows, err, func(r rowScanner) (l email.LabelCount, err error) { return l, r.Scan(&l.Label, &l.Count) })
+	return CollectRows(rows, err, func(r RowScanner) (l email.LabelCount, err error) { return l, r.Scan(&l.Label, &l.Count) })
 }
 
 // RawByID returns a stored message, with its body when that is in the row, or errs.NotFound.

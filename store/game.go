@@ -36,7 +36,7 @@ func (s Game) Tickets(ctx context.Context, mode, region string) ([]matchmaking.T
 	return gameRows(scanTicket)(s.db.Query(ctx, gameTickets, mode, region))
 }
 
-func scanTicket(row rowScanner) (t matchmaking.Ticket, err error) {
+func scanTicket(row RowScanner) (t matchmaking.Ticket, err error) {
 	var at int64
 	err = row.Scan(&t.ID, &t.UserID, &t.MMR, &t.Mode, &t.Region, &t.PartyID, &at)
 	t.QueuedAt = time.UnixMilli(at)
@@ -45,7 +45,7 @@ func scanTicket(row rowScanner) (t matchmaking.Ticket, err error) {
 
 // Queues implements game.Store.
 func (s Game) Queues(ctx context.Context, limit int) ([]game.Queue, error) {
-	return gameRows(func(row rowScanner) (q game.Queue, err error) {
+	return gameRows(func(row RowScanner) (q game.Queue, err error) {
 		var at int64
 		err = row.Scan(&q.Mode, &q.Region, &q.Waiting, &at)
 		q.Since = time.UnixMilli(at)
@@ -63,7 +63,7 @@ func (s Game) Boards(ctx context.Context) ([]game.Board, error) {
 	return gameRows(scanBoard)(s.db.Query(ctx, `SELECT id, season, mode, players, updated_at FROM game_boards ORDER BY id DESC`))
 }
 
-func scanBoard(row rowScanner) (b game.Board, err error) {
+func scanBoard(row RowScanner) (b game.Board, err error) {
 	var at int64
 	err = row.Scan(&b.ID, &b.Season, &b.Mode, &b.Players, &at)
 	b.UpdatedAt = time.UnixMilli(at)
@@ -90,7 +90,7 @@ func (s Game) Ranks(ctx context.Context, b game.Board, limit, offset int) ([]gam
 	return rows, err
 }
 
-func scanRanked(row rowScanner) (r game.Ranked, err error) {
+func scanRanked(row RowScanner) (r game.Ranked, err error) {
 	var at int64
 	err = row.Scan(&r.UserID, &r.Score, &at)
 	r.At = time.UnixMilli(at)
@@ -113,7 +113,7 @@ func (s Game) RankOf(ctx context.Context, board int64, user string) (r game.Rank
 
 const gameItems = `SELECT sku, qty FROM game_items WHERE user_id = $1 ORDER BY sku`
 
-func scanItem(row rowScanner) (i api.GameItem, err error) {
+func scanItem(row RowScanner) (i api.GameItem, err error) {
 	err = row.Scan(&i.SKU, &i.Qty)
 	return i, err
 }
@@ -127,7 +127,7 @@ func (s Game) Items(ctx context.Context, user string) (items []api.GameItem, kno
 // Telemetry implements game.Store.
 func (s Game) Telemetry(ctx context.Context, q game.TelemetryQuery) ([]api.GameTelemetry, error) {
 	query := `SELECT id, event, ts, user_id, payload, received_at FROM game_telemetry WHERE id < $1 AND id > $2`
-	args := []any{below(q.Before), q.After}
+	args := []any{Below(q.Before), q.After}
 	// Only what is asked for is in the text, so that the right index is taken.
 	if q.Event != "" {
 		args = append(args, q.Event)
@@ -152,7 +152,7 @@ func (s Game) Telemetry(ctx context.Context, q game.TelemetryQuery) ([]api.GameT
 	return evs, err
 }
 
-func scanTelemetry(row rowScanner) (t api.GameTelemetry, err error) {
+func scanTelemetry(row RowScanner) (t api.GameTelemetry, err error) {
 	var ts int64
 	var payload string
 	err = row.Scan(&t.ID, &t.Event, &ts, &t.UserID, &payload, &t.ReceivedAt)
@@ -168,9 +168,9 @@ func (s Game) Totals(ctx context.Context) (t game.Totals, err error) {
 	return t, dbError(err)
 }
 
-// gameRows is collectRows as a function of what a query returns.
-func gameRows[T any](scan func(rowScanner) (T, error)) func(*sql.Rows, error) ([]T, error) {
-	return func(rows *sql.Rows, err error) ([]T, error) { return collectRows(rows, err, scan) }
+// gameRows is CollectRows as a function of what a query returns.
+func gameRows[T any](scan func(RowScanner) (T, error)) func(*sql.Rows, error) ([]T, error) {
+	return func(rows *sql.Rows, err error) ([]T, error) { return CollectRows(rows, err, scan) }
 }
 
 // oneOf turns "no rows" into false.

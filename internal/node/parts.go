@@ -15,6 +15,7 @@ import (
 	"uniqverse/services/xengine"
 	"uniqverse/smtpd"
 	"uniqverse/store"
+	"uniqverse/store/chatstore"
 )
 
 // part is a service as its handler is made from it.
@@ -83,7 +84,7 @@ func (n *Node) game(_ context.Context, site *web.Site) (part, error) {
 func (n *Node) chat(_ context.Context, site *web.Site) (part, error) {
 	log := n.opts.Log.With("svc", "chat")
 	tickets := desk.New(desk.Options{Store: store.NewDesk(n.db), Users: n.auth, Log: n.opts.Log.With("svc", "desk"), Now: n.opts.Now})
-	rooms := chat.New(chat.Options{Store: store.NewChat(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Moderator: xengine.New(xengine.Options{}),
+	rooms := chat.New(chat.Options{Store: chatstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Moderator: xengine.New(xengine.Options{}),
 		Origin: site.OriginAllowed, Tickets: tickets.Newest, Log: log, Now: n.opts.Now})
 	n.services = append(n.services, running{"chat", rooms.Run}, running{"desk", tickets.Run})
 	return part{"chat", "Chat", append(rooms.Endpoints(), tickets.Endpoints()...), rooms.Discovery()}, nil

@@ -23,6 +23,7 @@ import (
 	"uniqverse/services/chat"
 	"uniqverse/services/xengine"
 	"uniqverse/store"
+	"uniqverse/store/chatstore"
 	"uniqverse/templates"
 )
 
@@ -114,7 +115,7 @@ func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOpt
 	site := &web.Site{}
 	hubOpts := hub.LocalOptions{Epoch: w.db.Epoch(), Reserve: w.db.ReserveIDs}
 	opts := chat.Options{
-		Store: store.NewChat(w.db), Users: people{}, Domain: domain, Moderator: xengine.New(xengine.Options{}),
+		Store: chatstore.New(w.db), Users: people{}, Domain: domain, Moderator: xengine.New(xengine.Options{}),
 		Origin: site.OriginAllowed, Edge: ws.EdgeOptions{Spread: time.Millisecond, CloseWait: 50 * time.Millisecond},
 	}
 	for _, c := range change {

@@ -1,4 +1,6 @@
-package store
+// Package chatstore is the tables of services/chat: rooms, who is in them, what was said, and the
+// log of each room. It holds the SQL of chat and no rule of it; package store says what is promised.
+package chatstore
 
 import (
 	"context"
@@ -6,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -15,82 +16,55 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/chat"
+	"uniqverse/store"
 )
 
-// Chat is the store of services/chat: rooms, lines, and the log of each room.
-type Chat struct{ db *DB }
+// Store is the store of services/chat: rooms, lines, and the log of each room.
+type Store struct{ db *store.DB }
 
-// NewChat returns the chat tables of the database.
-func NewChat(db *DB) Chat { return Chat{db} }
+// New returns the chat tables of the database.
+func New(db *store.DB) Store { return Store{db} }
 
 var (
-	_ chat.Store = Chat{}
-	_ chat.Tx    = chatTx{}
+	_ chat.Store = Store{}
+	_ chat.Tx    = txn{}
 )
 
-type chatTx struct{ *Tx }
+type txn struct{ *store.Tx }
 
 // Update runs fn in one durable transaction.
-func (s Chat) Update(ctx context.Context, once *web.Once, fn func(chat.Tx) error) error {
-	return s.db.Write(ctx, once, func(tx *Tx) error { return fn(chatTx{tx}) })
+func (s Store) Update(ctx context.Context, once *web.Once, fn func(chat.Tx) error) error {
+	return s.db.Write(ctx, once, func(tx *store.Tx) error { return fn(txn{tx}) })
 }
 
-// rowScanner is a row or rows.
-type rowScanner interface{ Scan(dest ...any) error }
+const roomColumns = `r.id, r.name, r.kind, r.head, r.created_by, r.created_at`
 
-// collectRows scans and closes rows; err is that of the query.
-func collectRows[T any](rows *sql.Rows, err error, scan func(rowScanner) (T, error)) ([]T, error) {
-	if err != nil {
-		return nil, dbError(err)
-	}
-	defer rows.Close()
-	out := []T{}
-	for rows.Next() {
-		v, err := scan(rows)
-		if err != nil {
-			return nil, dbError(err)
-		}
-		out = append(out, v)
-	}
-	return out, dbError(rows.Err())
-}
-
-// below is the bound of a page: rows with an id below it.
-func below(before int64) int64 {
-	if before <= 0 {
-		return math.MaxInt64
-	}
-	return before
-}
-
-const chatRoomColumns = `r.id, r.name, r.kind, r.head, r.created_by, r.created_at`
-
-func scanChatRoom(row rowScanner) (chat.Room, error) {
+func scanRoom(row store.RowScanner) (chat.Room, error) {
 	var r chat.Room
 	err := row.Scan(&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt)
 	return r, err
 }
 
-// oneChatRoom is scanChatRoom for a single row; none is errs.NotFound.
-func oneChatRoom(row rowScanner) (chat.Room, error) {
-	r, err := scanChatRoom(row)
+// oneRoom is scanRoom for a single row; none is errs.NotFound.
+func oneRoom(row store.RowScanner) (chat.Room, error) {
+	r, err := scanRoom(row)
 	if errors.Is(err, sql.ErrNoRows) {
-		return chat.Room{}, noChatRoom()
+		return chat.Room{}, noRoom()
 	}
-	return r, dbError(err)
+	return r, store.Failed(err)
 }
 
-func noChatRoom() error { return errs.New(errs.NotFound, "Room not found") }
+func noRoom() error { return errs.New(errs.NotFound, "Room not found") }
 
 // Room returns the room with the id, or errs.NotFound.
-func (s Chat) Room(ctx context.Context, id int64) (chat.Room, error) {
-	return oneChatRoom(s.db.QueryRow(ctx, `SELECT `+chatRoomColumns+` FROM chat_rooms r WHERE r.id = $1`, id))
+func (s Store) Room(ctx context.Context, id int64) (chat.Room, error) {
+	return oneRoom(s.db.QueryRow(ctx, `SELECT `+roomColumns+` FROM chat_rooms r WHERE r.id = $1`, id))
 }
 
 // Rooms returns rooms of a kind, "" for every one, in the order of their ids.
-func (s Chat) Rooms(ctx context.Context, kind string, p web.Paging, limit int) ([]chat.Room, error) {
-	query := `SELECT ` + chatRoomColumns + ` FROM chat_rooms r WHERE r.id < $1 AND r.id > $2`
-	args := []any{below(p.Before), p.After, limit, p.Offset}
+func (s Store) Rooms(ctx context.Context, kind string, p web.Paging, limit int) ([]chat.Room, error) {
+	query := `SELECT ` + roomColumns + ` FROM chat_rooms r WHERE r.id < $1 AND r.id > $2`
+	args := []any{store.Below(p.Before), p.After, limit, p.Offset}
 	if kind != "" {
 		query += ` AND r.kind = $5`
 		args = append(args, kind)
@@ -102,18 +76,18 @@ func (s Chat) Rooms(ctx context.Context, kind string, p web.Paging, limit int) (
 		query += ` ORDER BY r.id LIMIT $3 OFFSET $4`
 	}
 	rows, err := s.db.Query(ctx, query, args...)
-	out, err := collectRows(rows, err, scanChatRoom)
+	out, err := store.CollectRows(rows, err, scanRoom)
 	if back {
 		slices.Reverse(out)
 	}
 	return out, err
 }
 
-const chatRowColumns = chatRoomColumns + `, COALESCE(m.handle, ''), COALESCE(SUBSTR(m.text, 1, 200), ''), COALESCE(m.created_at, 0)`
+const rowColumns = roomColumns + `, COALESCE(m.handle, ''), COALESCE(SUBSTR(m.text, 1, 200), ''), COALESCE(m.created_at, 0)`
 
-const chatLastLine = ` LEFT JOIN chat_messages m ON m.id = (SELECT MAX(l.id) FROM chat_messages l WHERE l.room_id = r.id)`
+const lastLine = ` LEFT JOIN chat_messages m ON m.id = (SELECT MAX(l.id) FROM chat_messages l WHERE l.room_id = r.id)`
 
-func scanChatRoomRow(row rowScanner) (chat.RoomRow, error) {
+func scanRoomRow(row store.RowScanner) (chat.RoomRow, error) {
 	var r chat.RoomRow
 	var at api.Time
 	err := row.Scan(&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt, &r.LastHandle, &r.LastText, &at)
@@ -122,16 +96,16 @@ func scanChatRoomRow(row rowScanner) (chat.RoomRow, error) {
 }
 
 // RecentRooms returns the rooms of the last two thousand events, the last used first, and then the newest others.
-func (s Chat) RecentRooms(ctx context.Context, limit int) ([]chat.RoomRow, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+chatRowColumns+` FROM (SELECT e.room_id AS room_id, MAX(e.place) AS place
+func (s Store) RecentRooms(ctx context.Context, limit int) ([]chat.RoomRow, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+rowColumns+` FROM (SELECT e.room_id AS room_id, MAX(e.place) AS place
 		FROM (SELECT room_id, place FROM chat_events ORDER BY place DESC LIMIT 2000) AS e GROUP BY e.room_id ORDER BY MAX(e.place) DESC LIMIT $1) AS u
-		JOIN chat_rooms r ON r.id = u.room_id`+chatLastLine+` ORDER BY u.place DESC`, limit)
-	out, err := collectRows(rows, err, scanChatRoomRow)
+		JOIN chat_rooms r ON r.id = u.room_id`+lastLine+` ORDER BY u.place DESC`, limit)
+	out, err := store.CollectRows(rows, err, scanRoomRow)
 	if err != nil || len(out) >= limit {
 		return out, err
 	}
-	rows, err = s.db.Query(ctx, `SELECT `+chatRowColumns+` FROM chat_rooms r`+chatLastLine+` ORDER BY r.id DESC LIMIT $1`, limit)
-	newest, err := collectRows(rows, err, scanChatRoomRow)
+	rows, err = s.db.Query(ctx, `SELECT `+rowColumns+` FROM chat_rooms r`+lastLine+` ORDER BY r.id DESC LIMIT $1`, limit)
+	newest, err := store.CollectRows(rows, err, scanRoomRow)
 	for _, r := range newest {
 		if len(out) < limit && !slices.ContainsFunc(out, func(o chat.RoomRow) bool { return o.ID == r.ID }) {
 			out = append(out, r)
@@ -141,12 +115,12 @@ func (s Chat) RecentRooms(ctx context.Context, limit int) ([]chat.RoomRow, error
 }
 
 // Totals returns how many rooms there are, and how many events their logs hold.
-func (s Chat) Totals(ctx context.Context) (rooms, lines int64, err error) {
+func (s Store) Totals(ctx context.Context) (rooms, lines int64, err error) {
 	err = s.db.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(head), 0) FROM chat_rooms`).Scan(&rooms, &lines)
-	return rooms, lines, dbError(err)
+	return rooms, lines, store.Failed(err)
 }
 
-func scanChatMessage(row rowScanner) (api.ChatMessage, error) {
+func scanMessage(row store.RowScanner) (api.ChatMessage, error) {
 	var m api.ChatMessage
 	var flags string
 	err := row.Scan(&m.ID, &m.RoomID, &m.Seq, &m.UserID, &m.Handle, &m.Text, &flags, &m.CreatedAt)
@@ -155,7 +129,7 @@ func scanChatMessage(row rowScanner) (api.ChatMessage, error) {
 }
 
 // Messages returns lines of a room, newest first. With After alone they are those that follow it at once.
-func (s Chat) Messages(ctx context.Context, room int64, p web.Paging, limit int) ([]api.ChatMessage, error) {
+func (s Store) Messages(ctx context.Context, room int64, p web.Paging, limit int) ([]api.ChatMessage, error) {
 	forward := p.After > 0 && p.Before == 0
 	query := `SELECT id, room_id, seq, user_id, handle, text, flags, created_at FROM chat_messages WHERE room_id = $1 AND id < $2 AND id > $3`
 	if forward {
@@ -163,17 +137,17 @@ func (s Chat) Messages(ctx context.Context, room int64, p web.Paging, limit int)
 	} else {
 		query += ` ORDER BY id DESC LIMIT $4 OFFSET $5`
 	}
-	rows, err := s.db.Query(ctx, query, room, below(p.Before), p.After, limit, p.Offset)
-	out, err := collectRows(rows, err, scanChatMessage)
+	rows, err := s.db.Query(ctx, query, room, store.Below(p.Before), p.After, limit, p.Offset)
+	out, err := store.CollectRows(rows, err, scanMessage)
 	if forward {
 		slices.Reverse(out)
 	}
 	return out, err
 }
 
-const chatEventColumns = `place, room_id, seq, type, at, payload, trace, COALESCE(event_id, 0)`
+const eventColumns = `place, room_id, seq, type, at, payload, trace, COALESCE(event_id, 0)`
 
-func scanChatEvent(row rowScanner) (chat.Logged, error) {
+func scanEvent(row store.RowScanner) (chat.Logged, error) {
 	var l chat.Logged
 	var at int64
 	var payload, trace string
@@ -195,30 +169,30 @@ func scanChatEvent(row rowScanner) (chat.Logged, error) {
 }
 
 // Events returns the room's log with after < seq <= upTo, in the order of seq.
-func (s Chat) Events(ctx context.Context, room, after, upTo int64, limit int) ([]chat.Logged, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+chatEventColumns+` FROM chat_events WHERE room_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, room, after, upTo, limit)
-	return collectRows(rows, err, scanChatEvent)
+func (s Store) Events(ctx context.Context, room, after, upTo int64, limit int) ([]chat.Logged, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+eventColumns+` FROM chat_events WHERE room_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, room, after, upTo, limit)
+	return store.CollectRows(rows, err, scanEvent)
 }
 
 // Unpublished returns events without an id, in the order of commits, those with a place above after.
-func (s Chat) Unpublished(ctx context.Context, after int64, limit int) ([]chat.Logged, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+chatEventColumns+` FROM chat_events WHERE event_id IS NULL AND place > $1 ORDER BY place LIMIT $2`, after, limit)
-	return collectRows(rows, err, scanChatEvent)
+func (s Store) Unpublished(ctx context.Context, after int64, limit int) ([]chat.Logged, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+eventColumns+` FROM chat_events WHERE event_id IS NULL AND place > $1 ORDER BY place LIMIT $2`, after, limit)
+	return store.CollectRows(rows, err, scanEvent)
 }
 
 // LastPublished returns the highest seq of the room whose event has an id, 0 for none.
-func (s Chat) LastPublished(ctx context.Context, room int64) (int64, error) {
+func (s Store) LastPublished(ctx context.Context, room int64) (int64, error) {
 	var seq int64
 	err := s.db.QueryRow(ctx, `SELECT seq FROM chat_events WHERE room_id = $1 AND event_id IS NOT NULL ORDER BY seq DESC LIMIT 1`, room).Scan(&seq)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
-	return seq, dbError(err)
+	return seq, store.Failed(err)
 }
 
 // SavePublished writes down the ids of published events; an event keeps the first that it got.
-func (s Chat) SavePublished(ctx context.Context, ids []chat.Published) error {
-	return s.db.Write(ctx, nil, func(tx *Tx) error {
+func (s Store) SavePublished(ctx context.Context, ids []chat.Published) error {
+	return s.db.Write(ctx, nil, func(tx *store.Tx) error {
 		for _, p := range ids {
 			if _, err := tx.Exec(`UPDATE chat_events SET event_id = $1 WHERE room_id = $2 AND seq = $3 AND event_id IS NULL`, p.ID, p.Room, p.Seq); err != nil {
 				return err
@@ -229,37 +203,37 @@ func (s Chat) SavePublished(ctx context.Context, ids []chat.Published) error {
 }
 
 // RoomByName returns the room with exactly this name, or errs.NotFound.
-func (tx chatTx) RoomByName(name string) (chat.Room, error) {
-	return oneChatRoom(tx.QueryRow(`SELECT `+chatRoomColumns+` FROM chat_rooms r WHERE r.name = $1`, name))
+func (tx txn) RoomByName(name string) (chat.Room, error) {
+	return oneRoom(tx.QueryRow(`SELECT `+roomColumns+` FROM chat_rooms r WHERE r.name = $1`, name))
 }
 
 // AddRoom stores a room and returns it with its id.
-func (tx chatTx) AddRoom(r chat.Room) (chat.Room, error) {
+func (tx txn) AddRoom(r chat.Room) (chat.Room, error) {
 	err := tx.QueryRow(`INSERT INTO chat_rooms (name, kind, head, created_by, created_at) VALUES ($1, $2, 0, $3, $4) RETURNING id`,
 		r.Name, r.Kind, r.CreatedBy, int64(r.CreatedAt)).Scan(&r.ID)
-	return r, dbError(err)
+	return r, store.Failed(err)
 }
 
 // NextSeq takes the next seq of the room, or errs.NotFound.
-func (tx chatTx) NextSeq(room int64) (int64, error) {
+func (tx txn) NextSeq(room int64) (int64, error) {
 	var seq int64
 	err := tx.QueryRow(`UPDATE chat_rooms SET head = head + 1 WHERE id = $1 RETURNING head`, room).Scan(&seq)
 	if errors.Is(err, sql.ErrNoRows) {
-		return 0, noChatRoom()
+		return 0, noRoom()
 	}
-	return seq, dbError(err)
+	return seq, store.Failed(err)
 }
 
 // AddMessage stores a line and returns its id.
-func (tx chatTx) AddMessage(m api.ChatMessage) (int64, error) {
+func (tx txn) AddMessage(m api.ChatMessage) (int64, error) {
 	var id int64
 	err := tx.QueryRow(`INSERT INTO chat_messages (room_id, seq, user_id, handle, text, flags, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
 		m.RoomID, m.Seq, m.UserID, m.Handle, m.Text, string(m.Flags), int64(m.CreatedAt)).Scan(&id)
-	return id, dbError(err)
+	return id, store.Failed(err)
 }
 
 // Log writes an event into its room's log and emits it.
-func (tx chatTx) Log(ev event.Event) error {
+func (tx txn) Log(ev event.Event) error {
 	trace := ""
 	if ev.Trace != nil {
 		b, err := json.Marshal(ev.Trace)
@@ -277,17 +251,17 @@ func (tx chatTx) Log(ev event.Event) error {
 }
 
 // Sent returns what the caller sent with the key, and whether there is anything.
-func (tx chatTx) Sent(key chat.SendKey) (chat.Sent, bool, error) {
+func (tx txn) Sent(key chat.SendKey) (chat.Sent, bool, error) {
 	var s chat.Sent
 	err := tx.QueryRow(`SELECT message_id, seq, print FROM chat_sent WHERE caller = $1 AND key = $2`, key.Caller, key.Key).Scan(&s.ID, &s.Seq, &s.Print)
 	if errors.Is(err, sql.ErrNoRows) {
 		return chat.Sent{}, false, nil
 	}
-	return s, err == nil, dbError(err)
+	return s, err == nil, store.Failed(err)
 }
 
 // KeepSent remembers for good what was sent with the key.
-func (tx chatTx) KeepSent(key chat.SendKey, s chat.Sent) error {
+func (tx txn) KeepSent(key chat.SendKey, s chat.Sent) error {
 	_, err := tx.Exec(`INSERT INTO chat_sent (caller, key, print, message_id, seq) VALUES ($1, $2, $3, $4, $5)`, key.Caller, key.Key, s.Print, s.ID, s.Seq)
 	return err
 }
