@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -88,9 +89,17 @@ func (s Auth) Users(ctx context.Context, q auth.UserQuery) ([]auth.User, int, er
 	if err := s.db.QueryRow(ctx, `SELECT COUNT(*)`+where, match).Scan(&total); err != nil {
 		return nil, 0, dbError(err)
 	}
-	rows, err := s.db.Query(ctx, `SELECT `+authUserColumns+where+` AND ($2 = 0 OR id < $2) AND ($3 = 0 OR id > $3) ORDER BY id DESC LIMIT $4 OFFSET $5`,
+	order := ` ORDER BY id DESC`
+	forward := q.After > 0 && q.Before == 0 // those just after one, not the newest of all
+	if forward {
+		order = ` ORDER BY id`
+	}
+	rows, err := s.db.Query(ctx, `SELECT `+authUserColumns+where+` AND ($2 = 0 OR id < $2) AND ($3 = 0 OR id > $3)`+order+` LIMIT $4 OFFSET $5`,
 		match, q.Before, q.After, q.Limit, q.Offset)
 	users, err := CollectRows(rows, err, scanAuthUser)
+	if forward {
+		slices.Reverse(users)
+	}
 	return users, total, err
 }
 
