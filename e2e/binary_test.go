@@ -95,6 +95,9 @@ type program struct {
 // (NAME=value) come on top.
 func newProgram(t testing.TB, settings ...string) *program {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("what runs the program as a process of its own is left out by -short")
+	}
 	dir := filepath.Join(t.TempDir(), "data")
 	p := &program{t: t, dir: dir, env: map[string]string{
 		"PATH": os.Getenv("PATH"), "HOME": t.TempDir(), "TMPDIR": t.TempDir(), "VEZE_DATA_DIR": dir, "VEZE_LOG": "text,warn",

@@ -301,9 +301,6 @@ func (p *program) lines(room string) []line {
 }
 
 func TestKillLosesNothingAcknowledged(t *testing.T) {
-	if testing.Short() {
-		t.Skip("twenty loads and ends of the whole program")
-	}
 	p := newProgram(t)
 	var rounds []*killRound
 	mails, lines, unanswered := 0, 0, 0

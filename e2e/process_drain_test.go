@@ -35,10 +35,12 @@ func (p *program) room(name string) string {
 	return room.ID.String()
 }
 
-// socket opens a WebSocket; the channel tells with which error reading from it ended.
-func (p *program) socket(path string) <-chan error {
+// socket opens a WebSocket at "service/path"; the channel tells with which error reading from
+// it ended.
+func (p *program) socket(target string) <-chan error {
 	p.t.Helper()
-	ws, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(p.urls["chat"], "http")+path, nil)
+	service, path, _ := strings.Cut(target, "/")
+	ws, _, err := websocket.DefaultDialer.Dial("ws"+strings.TrimPrefix(p.urls[service], "http")+"/"+path, nil)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -98,7 +100,7 @@ func ending(t testing.TB, what string, over <-chan error) error {
 // crowd is everybody who may be connected when the signal comes.
 type crowd struct {
 	p       *program
-	socket  <-chan error
+	sockets map[string]<-chan error
 	streams map[string]<-chan error
 	idle    map[string]*wire // SMTP, waiting for a command
 	data    *wire            // SMTP, in the middle of a message
@@ -108,8 +110,12 @@ type crowd struct {
 func gather(p *program) *crowd {
 	p.t.Helper()
 	room := p.room("lounge")
-	c := &crowd{p: p, socket: p.socket("/ws/rooms/" + room), streams: map[string]<-chan error{}, idle: map[string]*wire{}}
-	for _, s := range []string{"chat/rooms/" + room + "/events", "chat/events", "email/api/events?user=pilot@vezeuniqverse.com&access_token=demo"} {
+	c := &crowd{p: p, sockets: map[string]<-chan error{}, streams: map[string]<-chan error{}, idle: map[string]*wire{}}
+	for _, s := range []string{"chat/ws/rooms/" + room, "game/ws/events", "portal/proxy/chat/ws/rooms/" + room} {
+		c.sockets[s] = p.socket(s)
+	}
+	for _, s := range []string{"chat/rooms/" + room + "/events", "chat/events", "game/events", "portal/events", "portal/proxy/game/events",
+		"email/api/events?user=pilot@vezeuniqverse.com&access_token=demo"} {
 		c.streams[s] = p.stream(s)
 	}
 	for _, mode := range []string{"mx", "submission"} {
@@ -139,9 +145,11 @@ func gather(p *program) *crowd {
 func (c *crowd) told() {
 	t := c.p.t
 	t.Helper()
-	var closed *websocket.CloseError
-	if err := ending(t, "the WebSocket", c.socket); !errors.As(err, &closed) || closed.Code != 3001 {
-		t.Errorf("the WebSocket ended with %v, want close code 3001", err)
+	for name, over := range c.sockets {
+		var closed *websocket.CloseError
+		if err := ending(t, name, over); !errors.As(err, &closed) || closed.Code != 3001 {
+			t.Errorf("the WebSocket %s ended with %v, want close code 3001", name, err)
+		}
 	}
 	for name, over := range c.streams {
 		if err := ending(t, name, over); err != nil {

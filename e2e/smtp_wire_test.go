@@ -27,6 +27,12 @@ func dialWire(t testing.TB, addr string) *wire {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	return newWire(t, conn)
+}
+
+// newWire reads the greeting of a connection.
+func newWire(t testing.TB, conn net.Conn) *wire {
+	t.Helper()
 	w := &wire{t, conn, bufio.NewReader(conn)}
 	w.want("220")
 	return w
