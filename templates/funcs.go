@@ -363,6 +363,9 @@ func authWhy(check, result string) string {
 	case "neutral":
 		return "The sender's domain says neither yes nor no."
 	}
+	if check == "dkim" {
+		return "The mail carries no signature."
+	}
 	return "The sender's domain does not offer this check."
 }
 

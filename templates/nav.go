@@ -51,11 +51,22 @@ func (p Page) Links() []Link {
 	out := make([]Link, len(nav))
 	copy(out, nav)
 	for i := range out {
-		if here != "" && out[i].Href == here {
+		if here != "" && (out[i].Href == here || here == "/" && out[i].Href == home(p.Service)) {
 			out[i].Current = true
 		}
 	}
 	return out
+}
+
+// home returns the page that a service shows at "/", too; "" when that is a page of its own.
+func home(service string) string {
+	switch service {
+	case Portal:
+		return "/helm"
+	case Email:
+		return "/inbox"
+	}
+	return ""
 }
 
 // DefaultNav returns the standard pages of a service.

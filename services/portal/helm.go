@@ -84,8 +84,12 @@ func (s *Service) helm(c *web.Call, _ web.None) (web.Page, error) {
 	return web.Page{Template: templates.PageHelm, Title: "Helm", Data: v}, nil
 }
 
-// tour is the five minutes of the README, with the addresses of this installation.
+// tour is the five minutes of the README, with the addresses of this installation. Its commands
+// carry no credentials, so it is for who looks around as demo.
 func (s *Service) tour(c *web.Call) []templates.TourStep {
+	if !c.Caller.Demo {
+		return nil
+	}
 	here := "http://" + c.Request.Host
 	steps := []templates.TourStep{{Title: "Make a mailbox", Text: "Provisioning may be repeated: there is still one box.",
 		Command: "curl -X POST " + here + "/provision/pilot"}}

@@ -1,11 +1,13 @@
 package portal
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 
 	"uniqverse/hub"
@@ -60,13 +62,27 @@ func (t *ticker) add(m hub.Message) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.heard[m.Type]++
-	if m.Ephemeral {
+	if m.Ephemeral || !told(m.Type) {
 		return
 	}
 	t.lines = append(t.lines, m)
 	if len(t.lines) > 4*keptLines {
 		t.lines = append([]hub.Message(nil), t.lines[2*keptLines:]...)
 	}
+}
+
+// told reports whether an event is one that people tell each other, and not that somebody read
+// a mail, say. static/js/live.js chooses likewise for the events that come while the page is open.
+func told(typ string) bool {
+	switch group, rest, _ := strings.Cut(typ, "."); group {
+	case "mail":
+		return rest == "received" || rest == "sent" || rest == "bounced"
+	case "chat":
+		return typ == event.ChatMessageCreated || typ == event.ChatRoomCreated
+	case "ticket", "game", "service", "auth", "trend", "moderation":
+		return true
+	}
+	return false
 }
 
 // visible returns the newest lines that the caller may see, newest first.
@@ -94,7 +110,8 @@ func maySee(c web.Caller, m hub.Message) bool {
 		if len(m.Type) > 7 && m.Type[:7] == "ticket." {
 			return c.Known() && c.Has("ticket.manage")
 		}
-		return c.Known() && c.Has("chat.read")
+		// An event of a room that is not for everybody names whom it is for; it stays with them and with moderators.
+		return c.Known() && c.Has("chat.read") && (m.User == "" || m.User == c.User || c.Has("chat.moderate"))
 	case event.StreamMail:
 		return c.Known() && (m.User == c.User || c.Demo) && c.Has("email.read")
 	}
@@ -171,10 +188,11 @@ func (j *joined) Close() {}
 // line is an event in words, with where to look.
 func (s *Service) line(c *web.Call, m hub.Message) templates.TickerLine {
 	var p struct {
-		Handle, Subject, From, User, Service, Detail, Name, Mode string
-		UserID                                                   any   `json:"user_id"`
-		TicketID                                                 int64 `json:"ticket_id"`
-		ID                                                       int64 `json:"message_id"`
+		Handle, Subject, From, User, Service, Detail, Name, Mode, Text string
+		UserID                                                         any    `json:"user_id"`
+		TicketID                                                       int64  `json:"ticket_id"`
+		FromName                                                       string `json:"from_name"`
+		FromAddress                                                    string `json:"from_address"`
 	}
 	json.Unmarshal(m.Payload, &p) // a field that is not there stays empty
 	l := templates.TickerLine{At: m.At, Type: m.Type}
@@ -186,13 +204,15 @@ func (s *Service) line(c *web.Call, m hub.Message) templates.TickerLine {
 	case event.UserCreated:
 		l.Text = p.User + " joined"
 	case event.MailReceived:
-		l.Text, l.Href = fmt.Sprintf("Mail for %s: %s", p.User, p.Subject), c.Link("email", "/inbox")
+		l.Text, l.Href = fmt.Sprintf("Mail from %s: %s", cmp.Or(p.FromName, p.FromAddress, p.From, "somebody"), cmp.Or(p.Subject, "(no subject)")), c.Link("email", "/inbox")
 	case event.ChatMessageCreated:
-		l.Text, l.Href = fmt.Sprintf("%s wrote in room %d", p.Handle, m.Room), c.Link("chat", fmt.Sprintf("/rooms/%d", m.Room))
+		l.Text, l.Href = p.Handle+": "+short(p.Text), c.Link("chat", fmt.Sprintf("/rooms/%d", m.Room))
 	case event.ChatRoomCreated:
-		l.Text, l.Href = "New room: "+p.Name, c.Link("chat", fmt.Sprintf("/rooms/%d", m.Room))
-	case event.TicketCreated, event.TicketAssigned, event.TicketCommented, event.TicketSolved, event.TicketReopened:
-		l.Text, l.Href = fmt.Sprintf("Ticket %d: %s", p.TicketID, m.Type[len("ticket."):]), c.Link("desk", fmt.Sprintf("/tickets/%d", p.TicketID))
+		l.Text, l.Href = "Room opened: "+p.Name, c.Link("chat", fmt.Sprintf("/rooms/%d", m.Room))
+	case event.TicketCreated:
+		l.Text, l.Href = "Ticket opened: "+p.Subject, c.Link("desk", fmt.Sprintf("/tickets/%d", p.TicketID))
+	case event.TicketAssigned, event.TicketCommented, event.TicketSolved, event.TicketReopened:
+		l.Text, l.Href = fmt.Sprintf("Ticket #%d %s", p.TicketID, m.Type[len("ticket."):]), c.Link("desk", fmt.Sprintf("/tickets/%d", p.TicketID))
 	case event.GameLeaderboardUpdated:
 		l.Text, l.Href = fmt.Sprintf("%v set a new best in %s", p.UserID, p.Mode), c.Link("game", "/leaderboards")
 	case event.GameMatchFound:
@@ -201,6 +221,14 @@ func (s *Service) line(c *web.Call, m hub.Message) templates.TickerLine {
 		l.Text = m.Type
 	}
 	return l
+}
+
+// short is the beginning of a text, for a line.
+func short(text string) string {
+	if r := []rune(text); len(r) > 160 {
+		return string(r[:159]) + "…"
+	}
+	return text
 }
 
 // count returns how often events of the types were heard since the process started.

@@ -164,7 +164,7 @@
       for (const m of $$("[data-menu][open]")) { m.open = false; $("summary", m).focus(); }
       return;
     }
-    if (e.target.closest("input, textarea, select, [contenteditable], dialog")) return;
+    if (e.target.closest("input, textarea, select, [contenteditable], dialog[open]")) return; // a closed dialog may keep the focus for a moment
     if (Date.now() - going < 1500) {
       going = 0;
       const a = $$("a[data-key]").find((x) => x.dataset.key === e.key.toLowerCase());

@@ -5,14 +5,15 @@
   "use strict";
   const { $, $$, link, timeElement } = window.uq;
 
-  // One refresh for a burst of events, soon after the first and never more than one every half second.
-  const due = new Map();
+  // One refresh for a burst of events, soon after the first and never more than one a second.
+  const due = new Map(), done = new WeakMap();
   function refresh(el) {
     if (due.has(el)) return;
     due.set(el, setTimeout(() => {
       due.delete(el);
+      done.set(el, Date.now());
       if (el.isConnected && window.htmx) htmx.trigger(el, "uq-refresh");
-    }, 150 + Math.random() * 350));
+    }, Math.max((done.get(el) || 0) + 1000 - Date.now(), 100 + Math.random() * 300)));
   }
   function refreshAll() { $$("[data-refresh]").forEach(refresh); }
 
@@ -23,18 +24,17 @@
   function describe(ev) {
     const who = str(ev.handle || ev.user || ev.user_id);
     switch (ev.type) {
-      case "mail.received": return `Mail from ${str(ev.from || ev.from_) || "somebody"}: ${str(ev.subject) || "(no subject)"}`;
-      case "chat.message.created": return `${who}: ${str(ev.text)}`;
+      case "mail.received": return `Mail from ${str(ev.from_name || ev.from_address || ev.from) || "somebody"}: ${str(ev.subject) || "(no subject)"}`;
+      case "chat.message.created": return `${who}: ${str(ev.text).slice(0, 160)}`;
       case "chat.room.created": return `Room opened: ${str(ev.name)}`;
       case "ticket.created": return `Ticket opened: ${str(ev.subject)}`;
-      case "ticket.assigned": return `Ticket #${str(ev.ticket_id)} assigned`;
-      case "ticket.solved": return `Ticket #${str(ev.ticket_id)} solved`;
-      case "game.leaderboard.updated": return `New score ${str(ev.score)} by ${who}`;
+      case "game.leaderboard.updated": return `${who} set a new best in ${str(ev.mode)}`;
       case "game.match.found": return "A match was found";
-      case "service.up": return `${str(ev.service || ev.name)} is back`;
-      case "service.down": return `${str(ev.service || ev.name)} does not answer`;
+      case "service.up": return `${str(ev.service || ev.name)} is up`;
+      case "service.down": return `${str(ev.service || ev.name)} is down: ${str(ev.detail)}`;
       case "auth.user.created": return `New aboard: ${str(ev.email) || who}`;
     }
+    if (ev.ticket_id && ev.type.startsWith("ticket.")) return `Ticket #${str(ev.ticket_id)} ${ev.type.slice(7).replace("_", " ")}`;
     return str(ev.text || ev.subject || ev.name) || str(ev.type);
   }
   function tick(ev) {
