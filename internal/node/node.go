@@ -131,7 +131,7 @@ func (n *Node) openTraces(ctx context.Context) (err error) {
 		return nil
 	}
 	n.traces, err = otlp.New(ctx, otlp.Options{URL: url, Headers: config.Pairs(n.cfg.OTelHeaders.Reveal()), Service: n.cfg.OTelServiceName,
-		Attributes: config.Pairs(n.cfg.OTelResource), Sampler: n.cfg.OTelSampler, Ratio: n.cfg.OTelSamplerArg})
+		Attributes: config.Pairs(n.cfg.OTelResource), Sampler: n.cfg.OTelSampler, Ratio: n.cfg.OTelSamplerArg, Log: n.opts.Log.With("svc", "traces")})
 	return err
 }
 

@@ -35,7 +35,7 @@ type Options struct {
 	Attributes map[string]string // more of the resource
 	Sampler    string            // a value of OTEL_TRACES_SAMPLER; "" is parentbased_always_on
 	Ratio      float64           // for the traceidratio samplers, 0 to 1
-	Log        *slog.Logger
+	Log        *slog.Logger      // hears when the collector goes and comes; nil is silent
 }
 
 // Exporter makes spans of traces.
@@ -66,12 +66,34 @@ func New(ctx context.Context, opts Options) (*Exporter, error) {
 		attrs = append(attrs, attribute.String(k, v))
 	}
 	p := sdk.NewTracerProvider(
-		sdk.WithBatcher(exp, sdk.WithBatchTimeout(time.Second), sdk.WithMaxQueueSize(4096)),
+		sdk.WithBatcher(&told{SpanExporter: exp, url: opts.URL, log: opts.Log}, sdk.WithBatchTimeout(time.Second), sdk.WithMaxQueueSize(4096)),
 		sdk.WithResource(resource.NewSchemaless(attrs...)),
 		sdk.WithSampler(sampler(opts.Sampler, opts.Ratio)),
 		sdk.WithIDGenerator(ids{}),
 	)
 	return &Exporter{provider: p, tracer: p.Tracer("uniqverse")}, nil
+}
+
+// told writes to our log what the SDK would print on its own.
+type told struct {
+	sdk.SpanExporter
+	url  string
+	log  *slog.Logger
+	gone bool // one batch is sent at a time
+}
+
+// ExportSpans implements sdk.SpanExporter.
+func (e *told) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) error {
+	err := e.SpanExporter.ExportSpans(ctx, spans)
+	if gone := err != nil; gone != e.gone && e.log != nil {
+		e.gone = gone
+		if gone {
+			e.log.Warn("traces are lost: the collector does not take them", "url", e.url, "err", err.Error())
+		} else {
+			e.log.Info("the collector takes traces again", "url", e.url)
+		}
+	}
+	return nil
 }
 
 func sampler(name string, ratio float64) sdk.Sampler {

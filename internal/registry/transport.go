@@ -51,7 +51,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		out.Header = http.Header{}
 	}
 	if tr := event.TraceOf(req.Context()); tr != nil {
-		out.Header.Set("Traceparent", tr.Child().Traceparent())
+		out.Header.Set("Traceparent", tr.Traceparent())
 		if hops := event.FormatHops(tr.Hops); hops != "" {
 			out.Header.Set("X-Qnetworks-Hops", hops)
 		} else {
