@@ -40,6 +40,9 @@ const validFor = 10 * 365 * 24 * time.Hour
 // without the other, or a pair that does not fit together, is an error.
 func Load(dir, domain string, now func() time.Time) (*tls.Config, error) {
 	p := &pair{certPath: filepath.Join(dir, CertFile), keyPath: filepath.Join(dir, KeyFile)}
+	if err := p.finish(); err != nil {
+		return nil, fmt.Errorf("make the mail certificate in %s: %w", dir, err)
+	}
 	_, errCert := os.Stat(p.certPath)
 	_, errKey := os.Stat(p.keyPath)
 	if errors.Is(errCert, fs.ErrNotExist) && errors.Is(errKey, fs.ErrNotExist) {
@@ -144,17 +147,43 @@ func (p *pair) generate(dir, domain string, now time.Time) error {
 	if err != nil {
 		return err
 	}
-	if err := write(p.keyPath, "PRIVATE KEY", keyDER); err != nil {
+	if err := write(p.keyPath+fresh, "PRIVATE KEY", keyDER); err != nil {
 		return err
 	}
-	return write(p.certPath, "CERTIFICATE", der)
+	if err := write(p.certPath+fresh, "CERTIFICATE", der); err != nil {
+		return err
+	}
+	// Both are whole and on disk before either has its name, so that a start which is killed
+	// between the two steps is finished by the next one.
+	if err := os.Rename(p.keyPath+fresh, p.keyPath); err != nil {
+		return err
+	}
+	return os.Rename(p.certPath+fresh, p.certPath)
 }
 
-// write makes the file whole or not at all: half a key would keep the next start from working.
+// fresh ends the name of a file that has not got its own name yet.
+const fresh = ".new"
+
+// finish does the last step of generate when a start was killed before it.
+func (p *pair) finish() error {
+	if _, err := os.Stat(p.keyPath); err != nil {
+		return nil
+	}
+	if _, err := os.Stat(p.certPath); !errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if _, err := tls.LoadX509KeyPair(p.certPath+fresh, p.keyPath); err != nil {
+		return nil // not ours: Load says what is missing
+	}
+	return os.Rename(p.certPath+fresh, p.certPath)
+}
+
+// write makes a file that is on disk when it returns.
 func write(path, kind string, der []byte) error {
-	tmp := path + ".new"
-	if err := os.WriteFile(tmp, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}), 0o600); err != nil {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
 		return err
 	}
-	return os.Rename(tmp, path)
+	err = pem.Encode(f, &pem.Block{Type: kind, Bytes: der})
+	return errors.Join(err, f.Sync(), f.Close())
 }

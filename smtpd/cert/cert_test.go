@@ -101,3 +101,28 @@ func replace(t *testing.T, dir, from, name string) {
 		t.Fatal(err)
 	}
 }
+
+// A start that was killed between giving the two files their names is finished by the next;
+// one file alone that we did not make so is an error.
+func TestKilledBetweenTheFiles(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := cert.Load(dir, "mail.test", time.Now); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, cert.CertFile)
+	if err := os.Rename(path, path+".new"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cert.Load(dir, "mail.test", time.Now); err != nil {
+		t.Error(err)
+	}
+	if err := os.Rename(path, path+".new"); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path+".new", []byte("half a certificate"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := cert.Load(dir, "mail.test", time.Now); err == nil {
+		t.Error("half a certificate was taken")
+	}
+}
