@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -324,6 +325,22 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	for _, r := range rounds {
 		r.check(t)
 	}
+	// What the ends left behind is cleared away: files of mails that were not acknowledged, and
+	// what was being received.
+	large := 0
+	for _, r := range rounds {
+		for _, m := range p.mails(r.user) {
+			if m["size"].(float64) > largeMail {
+				large++
+			}
+		}
+	}
+	if large == 0 {
+		t.Error("no large mail was sent at all")
+	}
+	eventually(t, "the folders hold what the database knows", func() bool {
+		return len(snapshot(t, filepath.Join(p.dir, "mail"))) == large && len(snapshot(t, filepath.Join(p.dir, "spool"))) == 0
+	})
 	t.Logf("%d ends: %d mails and %d lines were acknowledged, %d had no answer", killRounds, mails, lines, unanswered)
 	p.killed()
 	checkStore(t, p.dir)
