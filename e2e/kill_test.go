@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -48,6 +50,15 @@ type killRound struct {
 type tally struct {
 	acknowledged []string
 	unanswered   []item // the program ended first: stored or not, both are right
+}
+
+// newKillRound opens the round's room in a program that runs.
+func newKillRound(p *program, user string) *killRound {
+	p.t.Helper()
+	r := &killRound{p: p, user: user, stop: make(chan struct{})}
+	r.room = p.room(user)
+	r.roomURL = "chat/rooms/" + r.room + "/messages"
+	return r
 }
 
 // note files the outcome of one item.
@@ -182,21 +193,21 @@ func (r *killRound) postLines(t *testing.T, poster int) {
 	}
 }
 
-// run loads the program with everybody at once, and kills it when so many of each kind were
+// run loads the program with everybody at once, and ends it when so many of each kind were
 // acknowledged.
-func (r *killRound) run(t *testing.T, until int) {
+func (r *killRound) run(t *testing.T, until int, end func()) {
 	t.Helper()
 	var all sync.WaitGroup
 	for i := range killSenders {
 		all.Go(func() { r.sendMails(t, i) })
 		all.Go(func() { r.postLines(t, i) })
 	}
-	end := time.Now().Add(60 * time.Second)
-	for !r.reached(until) && time.Now().Before(end) && !t.Failed() {
+	late := time.Now().Add(60 * time.Second)
+	for !r.reached(until) && time.Now().Before(late) && !t.Failed() {
 		time.Sleep(time.Millisecond)
 	}
 	close(r.stop)
-	r.p.killed()
+	end()
 	all.Wait()
 	if t.Failed() || !r.reached(until) {
 		t.Fatalf("%d mails and %d lines were acknowledged, want %d of each", len(r.mails.acknowledged), len(r.lines.acknowledged), until)
@@ -313,11 +324,9 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 			last.repeat(t)
 			last.check(t)
 		}
-		r := &killRound{p: p, user: fmt.Sprintf("round%d", i), stop: make(chan struct{})}
-		r.room = p.room(r.user)
-		r.roomURL = "chat/rooms/" + r.room + "/messages"
+		r := newKillRound(p, fmt.Sprintf("round%d", i))
 		rounds = append(rounds, r)
-		r.run(t, 70+i*17%130) // another moment in each round
+		r.run(t, 70+i*17%130, p.killed) // another moment in each round
 		mails, lines = mails+len(r.mails.acknowledged), lines+len(r.lines.acknowledged)
 	}
 	p.launch()
@@ -343,6 +352,29 @@ func TestKillLosesNothingAcknowledged(t *testing.T) {
 	})
 	t.Logf("%d ends: %d mails and %d lines were acknowledged, %d had no answer", killRounds, mails, lines, unanswered)
 	p.killed()
+	checkStore(t, p.dir)
+}
+
+// A drain under load ends in time, and like a kill it loses nothing that was acknowledged.
+func TestProcessDrainsUnderLoad(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows has no signals")
+	}
+	p := newProgram(t)
+	for i := range 3 {
+		p.launch()
+		r := newKillRound(p, fmt.Sprintf("drain%d", i))
+		r.run(t, 100, func() {
+			p.signal(syscall.SIGTERM)
+			if status := p.gone(drainTime); status != 0 {
+				t.Errorf("exit status %d, want 0\n%s", status, p.err)
+			}
+		})
+		p.launch()
+		r.repeat(t)
+		r.check(t)
+		p.drained()
+	}
 	checkStore(t, p.dir)
 }
 
