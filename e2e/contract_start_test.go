@@ -11,11 +11,13 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"uniqverse/internal/config"
 	"uniqverse/internal/node"
 	"uniqverse/smtpd"
 )
@@ -270,5 +272,52 @@ func TestProxyTellsThePrefix(t *testing.T) {
 	}
 	if !strings.HasPrefix(got.Get("Traceparent"), "00-"+traceID) {
 		t.Errorf("traceparent %q", got.Get("Traceparent"))
+	}
+}
+
+// The settings of the contract's table are settings of the program, with these flags and defaults.
+func TestSettingsOfTheContract(t *testing.T) {
+	raw, err := os.ReadFile("../docs/contract.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type setting struct{ flag, fallback string }
+	ours := map[string]setting{}
+	for field := range reflect.TypeFor[config.Config]().Fields() {
+		for name := range strings.SplitSeq(field.Tag.Get("env"), ",") {
+			ours[name] = setting{field.Tag.Get("flag"), field.Tag.Get("default")}
+		}
+	}
+	seen := 0
+	quoted := regexp.MustCompile("`([^`]+)`")
+	for row := range strings.Lines(string(raw)) {
+		cells := strings.Split(row, "|")
+		if len(cells) != 6 || !regexp.MustCompile("^ `[A-Z]").MatchString(cells[1]) {
+			continue
+		}
+		names, flags, defaults := quoted.FindAllStringSubmatch(cells[1], -1), quoted.FindAllStringSubmatch(cells[2], -1), strings.Split(cells[3], " / ")
+		for i, name := range names {
+			if strings.HasSuffix(name[1], "*") {
+				continue // a family, of which the row names one member
+			}
+			seen++
+			have, ok := ours[name[1]]
+			if !ok {
+				t.Errorf("%s is no setting of the program", name[1])
+				continue
+			}
+			if i < len(flags) && "--"+have.flag != flags[i][1] {
+				t.Errorf("%s has the flag --%s, want %s", name[1], have.flag, flags[i][1])
+			}
+			if len(defaults) != len(names) && len(names) > 1 {
+				continue // a default in words
+			}
+			if want := strings.TrimSpace(defaults[i]); regexp.MustCompile("^(`.*`|[0-9]+)$").MatchString(want) && have.fallback != strings.Trim(want, "`") {
+				t.Errorf("%s is %q by default, want %s", name[1], have.fallback, want)
+			}
+		}
+	}
+	if seen < 30 {
+		t.Errorf("found only %d settings in the contract", seen)
 	}
 }
