@@ -2,7 +2,7 @@
 //
 // Every file is embedded in the executable and has two addresses: its plain name, which a browser must ask about again,
 // and a name with the hash of its content in it (Path), which it may keep for ever. The style sheets of css/ are served
-// as one, app.css. There is no build step: what is in the folders is what is served.
+// as one, app.css; htmx and its event streams as one, htmx.js. There is no build step: what is in the folders is what is served.
 //
 // It is not a file server for anything outside this folder. Floor F1; imports nothing of the tree. The table of files is
 // made once and never changes, so everything here is safe for concurrent use.
@@ -68,6 +68,14 @@ var load = sync.OnceValue(func() *index {
 		css.WriteByte('\n')
 	}
 	ix.add("app.css", css.Bytes())
+	// htmx begins in the first task after its own file: an extension that came in a later file, over a slow line,
+	// would be too late, and the page never live.
+	var htmx bytes.Buffer
+	for _, name := range []string{"vendor/htmx.min.js", "vendor/hx-sse.min.js"} {
+		htmx.Write(ix.byName[name].body)
+		htmx.WriteString("\n;\n")
+	}
+	ix.add("htmx.js", htmx.Bytes())
 	return ix
 })
 
