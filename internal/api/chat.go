@@ -23,6 +23,33 @@ type ChatRoomInfo struct {
 	CreatedAt Time   `json:"created_at"`
 	Seq       int64  `json:"seq"` // of the newest event, 0 for none
 	Epoch     string `json:"epoch"`
+	Topic     string `json:"topic"`
+	SlowMode  int    `json:"slow_mode_s"` // seconds between two lines of one person; 0 for none
+	Archived  bool   `json:"archived"`    // nothing can be said in it
+	Role      string `json:"role"`        // of the caller; "" for who is no member
+}
+
+// ChatMember is somebody who belongs to a room.
+type ChatMember struct {
+	UserID     int64  `json:"user_id"`
+	Handle     string `json:"handle"` // "@pilot"
+	Role       string `json:"role"`   // owner, moderator, member or guest
+	JoinedAt   Time   `json:"joined_at"`
+	Muted      bool   `json:"muted"`
+	MutedUntil Time   `json:"muted_until"` // null when not muted, or muted for good
+}
+
+// ChatAction is what a moderator did to somebody in a room.
+type ChatAction struct {
+	ID        int64  `json:"id"`
+	Action    string `json:"action"` // kick, ban, unban, mute, unmute
+	UserID    int64  `json:"user_id"`
+	Handle    string `json:"handle"`
+	Until     Time   `json:"until"` // null where it has no end
+	Reason    string `json:"reason"`
+	ByID      int64  `json:"by_id"` // 0 for a service
+	ByHandle  string `json:"by_handle"`
+	CreatedAt Time   `json:"created_at"`
 }
 
 // ChatMessage is one line of a room.

@@ -18,17 +18,28 @@ import (
 // Store is what chat asks of the store. Rows that do not exist are errs.NotFound.
 type Store interface {
 	web.Transactor[Tx]
+	Log
 
 	Room(ctx context.Context, id int64) (Room, error)
-	// Rooms returns rooms of a kind ("" is every one) in the order of their ids.
-	Rooms(ctx context.Context, kind string, page web.Paging, limit int) ([]Room, error)
+	// Rooms returns the rooms that the filter and the viewer leave, in the order of their ids.
+	Rooms(ctx context.Context, v Viewer, f RoomFilter, page web.Paging, limit int) ([]Room, error)
 	// RecentRooms returns the rooms that were used last, then the newest others.
-	RecentRooms(ctx context.Context, limit int) ([]RoomRow, error)
-	// Messages returns lines of a room, newest first.
-	Messages(ctx context.Context, room int64, page web.Paging, limit int) ([]api.ChatMessage, error)
-	// Totals returns how many rooms and lines there are.
-	Totals(ctx context.Context) (rooms, lines int64, err error)
+	RecentRooms(ctx context.Context, v Viewer, limit int) ([]RoomRow, error)
+	// Totals returns how many rooms and lines there are for the viewer.
+	Totals(ctx context.Context, v Viewer) (rooms, lines int64, err error)
+	// Messages returns lines of a room with a seq above since, newest first.
+	Messages(ctx context.Context, room, since int64, page web.Paging, limit int) ([]api.ChatMessage, error)
 
+	// Standing returns a user's place in a room; the zero value for who has none.
+	Standing(ctx context.Context, room, user int64) (Standing, error)
+	// Members returns a room's members in the order of their ids, and who of them is muted at now (unix ms).
+	Members(ctx context.Context, room, now int64, page web.Paging, limit int) ([]Member, error)
+	// Actions returns what moderators did in a room, the newest first.
+	Actions(ctx context.Context, room int64, page web.Paging, limit int) ([]Action, error)
+}
+
+// Log is what the relay asks of the store: the log of every room.
+type Log interface {
 	// Events returns the room's log in the order of seq, those with after < seq <= upTo.
 	Events(ctx context.Context, room, after, upTo int64, limit int) ([]Logged, error)
 	// LastPublished returns the highest seq of the room whose id is known, 0 for none.
@@ -44,26 +55,56 @@ type Store interface {
 type Tx interface {
 	Now() time.Time
 	Emit(stream string, ev event.Event)
+	RoomTx
+	MemberTx
 
-	// RoomByName returns the room with exactly this name, or errs.NotFound.
-	RoomByName(name string) (Room, error)
-	AddRoom(r Room) (Room, error)
-	// NextSeq takes the room's next seq; errs.NotFound when there is no such room.
-	NextSeq(room int64) (int64, error)
 	// AddMessage stores a line and returns its id.
 	AddMessage(m api.ChatMessage) (int64, error)
-	// Log writes an event of a room, with its Room and Seq, into the room's log and emits it.
-	Log(ev event.Event) error
 	// Sent returns the line that the caller sent with the key, and whether there is one.
 	Sent(key SendKey) (Sent, bool, error)
 	// KeepSent remembers for good what was sent with the key.
 	KeepSent(key SendKey, sent Sent) error
 }
 
+// RoomTx changes rooms and their logs.
+type RoomTx interface {
+	Room(id int64) (Room, error)
+	// RoomByName returns the room with exactly this name, or errs.NotFound.
+	RoomByName(name string) (Room, error)
+	// RoomOf returns the direct room of these people (Room.People), or errs.NotFound.
+	RoomOf(people string) (Room, error)
+	AddRoom(r Room) (Room, error)
+	// SaveRoom stores topic, slow mode and whether the room is archived.
+	SaveRoom(r Room) error
+	// NextSeq takes the room's next seq; errs.NotFound when there is no such room.
+	NextSeq(room int64) (int64, error)
+	// Log writes an event of a room, with its Room and Seq, into the room's log and emits it.
+	Log(ev event.Event) error
+}
+
+// MemberTx changes who is in a room, and as what.
+type MemberTx interface {
+	// Standing returns a user's place in a room; the zero value for who has none.
+	Standing(room, user int64) (Standing, error)
+	// Member returns a member of the room, or errs.NotFound.
+	Member(room, user int64) (Member, error)
+	// Heir returns the highest in rank, among equals who is there the longest; errs.NotFound for an empty room.
+	Heir(room int64) (Member, error)
+	// PutMember stores a member, or the new role of one.
+	PutMember(m Member) error
+	RemoveMember(room, user int64) error
+	// PutSanction stores a sanction of the kind "ban" or "mute", or lifts it when it is not On.
+	PutSanction(room, user int64, kind string, s Sanction) error
+	// AddAction writes down what a moderator did and returns its id.
+	AddAction(a Action) (int64, error)
+}
+
 // Users finds people by id and by local part; errs.NotFound when there is none.
 type Users interface {
 	UserByID(ctx context.Context, id int64) (auth.User, error)
 	UserByName(ctx context.Context, name string) (auth.User, error)
+	// Ensure returns the user with the name, made when there is none.
+	Ensure(ctx context.Context, name string) (auth.User, error)
 }
 
 // Moderator says which labels a text deserves; none means that it may be posted. An error
@@ -98,6 +139,7 @@ type Service struct {
 	edge    *ws.Edge
 	relay   *relay
 	sockets sockets
+	seats   seats
 }
 
 // New returns a chat that serves; its sockets wait for Run.
@@ -115,8 +157,9 @@ func New(opts Options) *Service {
 		opts.Edge.Log = opts.Log
 	}
 	s := &Service{opts: opts, store: opts.Store, edge: ws.NewEdge(opts.Edge)}
-	s.relay = newRelay(opts.Store, opts.Hub, s.edge, opts.Log)
+	s.relay = newRelay(opts.Store, opts.Hub, s.edge, opts.Log, s.heard)
 	s.sockets = sockets{most: opts.SocketsPerUser, open: map[string]int{}}
+	s.seats.conns = map[seat]map[*ws.Conn]bool{}
 	return s
 }
 
@@ -142,7 +185,7 @@ func (s *Service) Discovery() web.Discovery {
 		Routes: []web.Route{{Label: "Chat Rooms", Href: "/rooms"}, {Label: "Inbox", Href: "/inbox"}},
 		Scopes: []string{"chat.read", "chat.write", "chat.moderate", "ticket.manage"},
 		Events: []string{
-			event.ChatRoomCreated, event.ChatMessageCreated,
+			event.ChatRoomCreated, event.ChatRoomUpdated, event.ChatRoomArchived, event.ChatMessageCreated, event.ModerationActioned,
 			event.TicketCreated, event.TicketAssigned, event.TicketCommented, event.TicketSolved, event.TicketReopened,
 		},
 	}

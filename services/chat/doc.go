@@ -30,11 +30,19 @@
 // 3501, and lines are sent with POST /rooms/{id}/messages. The other close codes are those of
 // package ws; a user may hold 20 sockets.
 //
-// # Direct rooms
+// # Who may what
 //
-// A room of kind dm can be opened by somebody with an address in the domain alone: the address is
-// parsed and its domain compared whole. Rooms have no member lists yet, so whoever may read
-// chat may read them.
+// A global room is for everybody who may read chat. A room of any other kind is for its members,
+// for who carries chat.moderate and, if it is a support room, for who carries ticket.manage; for
+// anybody else it is not there (errs.NotFound). Who opens a room is its owner. What is decided about a
+// member (access.go) is decided inside the transaction that acts on it, and whoever is taken out loses their
+// sockets (3503 by a moderator, 3507 by their own leaving) and their event streams as soon as the hub
+// has told of it. An event of a room that is not for everybody carries "room <id>" as its User, which is no
+// user's name, so that listeners of the hub can tell.
+//
+// A direct room belongs to two people with addresses in the domain: both addresses are parsed
+// and their domains compared whole. Nobody joins or leaves it. Members of a party see
+// what was said since they came.
 //
 // # Repeats
 //

@@ -16,11 +16,12 @@ type messagesIn struct {
 }
 
 func (s *Service) messages(c *web.Call, in messagesIn) ([]api.ChatMessage, error) {
-	if _, err := s.store.Room(c.Context(), in.ID); err != nil {
+	_, st, err := s.readable(c.Context(), c.Caller, in.ID)
+	if err != nil {
 		return nil, err
 	}
 	size := in.Size()
-	ms, err := s.store.Messages(c.Context(), in.ID, in.Paging, size+1)
+	ms, err := s.store.Messages(c.Context(), in.ID, seenFrom(c.Caller, st), in.Paging, size+1)
 	if err != nil {
 		return nil, err
 	}
@@ -29,10 +30,10 @@ func (s *Service) messages(c *web.Call, in messagesIn) ([]api.ChatMessage, error
 	switch more := len(ms) > size; {
 	case more && forward:
 		ms = ms[1:]
-		setNext(c, path, "after", ms[0].ID, size, "")
+		setNext(c, path, "after", ms[0].ID, size)
 	case more:
 		ms = ms[:size]
-		setNext(c, path, "before", ms[size-1].ID, size, "")
+		setNext(c, path, "before", ms[size-1].ID, size)
 	}
 	return ms, nil
 }
@@ -44,7 +45,8 @@ type sendIn struct {
 	Text   string `json:"text" web:"required" doc:"plain text, 1 to 4000 characters"`
 }
 
-// send stores a line. What may take time (users, moderation) is asked before the transaction.
+// send stores a line. What may take time (users, the moderator) is asked before the transaction, what is
+// decided is decided in it.
 func (s *Service) send(c *web.Call, in sendIn) (any, error) {
 	text, err := cleanText(in.Text)
 	if err != nil {
@@ -54,19 +56,40 @@ func (s *Service) send(c *web.Call, in sendIn) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := s.moderate(c, text); err != nil {
-		if _, missing := s.store.Room(c.Context(), in.Room); missing != nil {
-			return nil, missing // no room comes before what would be said in it
-		}
+	if _, _, err := s.readable(c.Context(), c.Caller, in.Room); err != nil {
 		return nil, err
 	}
+	refusal := s.moderate(c, text)
 	return web.Update(c, in, s.store, func(tx Tx) (api.ChatSent, error) {
-		return s.keep(c, tx, in, newMessage(in.Room, user, handle, text, api.TimeOf(tx.Now())))
+		return s.keep(c, tx, in, refusal, newMessage(in.Room, user, handle, text, api.TimeOf(tx.Now())))
 	})
 }
 
+// maySay decides whether somebody's line may stand in the room: who may not write comes first, what
+// was said comes last.
+func (s *Service) maySay(c *web.Call, tx Tx, room Room, st Standing, author int64, refusal error) error {
+	if err := mayWrite(c.Caller, room, st, tx.Now()); err != nil {
+		return err
+	}
+	if author != c.Caller.ID {
+		theirs, err := tx.Standing(room.ID, author)
+		if err != nil {
+			return err
+		}
+		for _, held := range []struct {
+			by   Sanction
+			word string
+		}{{theirs.Ban, "banned from"}, {theirs.Mute, "muted in"}} {
+			if held.by.holds(tx.Now()) {
+				return errs.New(errs.Denied, "user %d is %s this room %s", author, held.word, held.by)
+			}
+		}
+	}
+	return refusal
+}
+
 // keep stores a line, its event and, for good, its key.
-func (s *Service) keep(c *web.Call, tx Tx, in sendIn, m api.ChatMessage) (api.ChatSent, error) {
+func (s *Service) keep(c *web.Call, tx Tx, in sendIn, refusal error, m api.ChatMessage) (api.ChatSent, error) {
 	key := sendKey(c)
 	if key.Key != "" {
 		sent, found, err := tx.Sent(key)
@@ -80,7 +103,13 @@ func (s *Service) keep(c *web.Call, tx Tx, in sendIn, m api.ChatMessage) (api.Ch
 			return api.ChatSent{ID: sent.ID, Seq: sent.Seq}, nil
 		}
 	}
-	var err error
+	room, st, err := entered(c.Caller, tx, in.Room)
+	if err != nil {
+		return api.ChatSent{}, err
+	}
+	if err := s.maySay(c, tx, room, st, m.UserID, refusal); err != nil {
+		return api.ChatSent{}, err
+	}
 	if m.Seq, err = tx.NextSeq(m.RoomID); err != nil {
 		return api.ChatSent{}, err
 	}
@@ -91,7 +120,7 @@ func (s *Service) keep(c *web.Call, tx Tx, in sendIn, m api.ChatMessage) (api.Ch
 	if err != nil {
 		return api.ChatSent{}, err
 	}
-	ev.Room, ev.Seq, ev.At = m.RoomID, m.Seq, m.CreatedAt.Time()
+	ev.Room, ev.Seq, ev.At, ev.User = m.RoomID, m.Seq, m.CreatedAt.Time(), audience(room)
 	if err := tx.Log(ev); err != nil {
 		return api.ChatSent{}, err
 	}

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"unicode"
+	"unicode/utf8"
 
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
@@ -19,11 +21,11 @@ const (
 )
 
 func (s *Service) home(c *web.Call, _ web.None) (web.Page, error) {
-	rows, err := s.store.RecentRooms(c.Context(), homeRooms)
+	rows, err := s.store.RecentRooms(c.Context(), viewer(c.Caller), homeRooms)
 	if err != nil {
 		return web.Page{}, err
 	}
-	rooms, lines, err := s.store.Totals(c.Context())
+	rooms, lines, err := s.store.Totals(c.Context(), viewer(c.Caller))
 	if err != nil {
 		return web.Page{}, err
 	}
@@ -48,7 +50,7 @@ func (s *Service) roomsPage(c *web.Call, in roomsIn) (web.Page, error) {
 }
 
 func (s *Service) roomsView(c *web.Call, only string, wrong templates.FieldErrors) (web.Page, error) {
-	rows, err := s.store.RecentRooms(c.Context(), pageRooms)
+	rows, err := s.store.RecentRooms(c.Context(), viewer(c.Caller), pageRooms)
 	if err != nil {
 		return web.Page{}, err
 	}
@@ -87,6 +89,9 @@ func (s *Service) toRoom(_ *web.Call, out any) string {
 	return "/rooms"
 }
 
+// toRooms sends a browser to the list of rooms.
+func (s *Service) toRooms(*web.Call, any) string { return "/rooms" }
+
 // toSameRoom sends a browser from the composer back to its room.
 func (s *Service) toSameRoom(c *web.Call, _ any) string { return "/rooms/" + c.Request.PathValue("id") }
 
@@ -110,25 +115,27 @@ func (s *Service) lineRefused(c *web.Call, err error) (web.Page, bool) {
 }
 
 func (s *Service) roomView(c *web.Call, in roomPageIn, draft, wrong string) (web.Page, error) {
-	room, err := s.store.Room(c.Context(), in.ID)
+	room, st, err := s.readable(c.Context(), c.Caller, in.ID)
 	if err != nil {
 		return web.Page{}, err
 	}
 	page := web.Paging{Before: in.Before}
-	ms, err := s.store.Messages(c.Context(), room.ID, page, pageLines+1)
+	ms, err := s.store.Messages(c.Context(), room.ID, seenFrom(c.Caller, st), page, pageLines+1)
 	if err != nil {
 		return web.Page{}, err
 	}
-	side, err := s.store.RecentRooms(c.Context(), sideRooms)
+	side, err := s.store.RecentRooms(c.Context(), viewer(c.Caller), sideRooms)
 	if err != nil {
 		return web.Page{}, err
 	}
 	v := templates.RoomView{
-		ID: room.ID, Name: room.Name, Kind: room.Kind, Epoch: s.opts.Hub.Epoch(), Newest: in.Before == 0,
+		ID: room.ID, Name: room.Name, Kind: room.Kind, Topic: room.Topic, Epoch: s.opts.Hub.Epoch(), Newest: in.Before == 0,
 		CanWrite: c.Caller.Has("chat.write"), UserID: c.Caller.ID, MaxLength: maxText, Draft: draft, Error: wrong, Rooms: roomRows(side, room.ID),
 	}
 	if !v.CanWrite {
 		v.WhyNot = "Your token lets you read here, but not write."
+	} else if err := mayWrite(c.Caller, room, st, s.opts.Now()); err != nil {
+		v.CanWrite, v.WhyNot = false, sentence(detail(err))
 	}
 	if !v.Newest {
 		v.NewestURL = roomPath(room.ID)
@@ -142,6 +149,12 @@ func (s *Service) roomView(c *web.Call, in roomPageIn, draft, wrong string) (web
 		v.Seq = max(v.Seq, ms[i].Seq)
 	}
 	return web.Page{Template: templates.PageRoom, Title: room.Name, Data: v}, nil
+}
+
+// sentence begins with a capital and ends with a full stop.
+func sentence(text string) string {
+	first, n := utf8.DecodeRuneInString(text)
+	return string(unicode.ToUpper(first)) + text[n:] + "."
 }
 
 func line(m api.ChatMessage, who web.Caller) templates.Line {

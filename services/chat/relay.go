@@ -41,11 +41,12 @@ type feed struct {
 
 // relay takes room events from the hub to the sockets and their ids into the log.
 type relay struct {
-	store Store
+	store Log
 	hub   hub.Hub
 	edge  *ws.Edge
 	log   *slog.Logger
-	kick  chan struct{} // there is something to save
+	kick  chan struct{}     // there is something to save
+	after func(event.Event) // is told of each event of a room after its sockets
 
 	saving sync.Mutex // held while ids are written, and while the log is searched for those that miss
 	mu     sync.Mutex // guards everything below
@@ -54,8 +55,8 @@ type relay struct {
 	ready  chan struct{} // closed while the hub has told of all that the log holds
 }
 
-func newRelay(store Store, h hub.Hub, edge *ws.Edge, log *slog.Logger) *relay {
-	return &relay{store: store, hub: h, edge: edge, log: log, kick: make(chan struct{}, 1), feeds: map[int64]*feed{}, ready: make(chan struct{})}
+func newRelay(store Log, h hub.Hub, edge *ws.Edge, log *slog.Logger, after func(event.Event)) *relay {
+	return &relay{after: after, store: store, hub: h, edge: edge, log: log, kick: make(chan struct{}, 1), feeds: map[int64]*feed{}, ready: make(chan struct{})}
 }
 
 // run relays until ctx ends or the hub is closed, and then writes down the ids that it knows.
@@ -122,6 +123,7 @@ func (r *relay) follow(ctx context.Context, sub hub.Subscription, from **hub.Pos
 			return err
 		}
 		r.heard(m.Room, m.Seq, m.ID, m.Data)
+		r.after(m.Event)
 		*from = &hub.Position{After: m.ID, Epoch: r.hub.Epoch()}
 	}
 }
@@ -160,6 +162,7 @@ func (r *relay) republish(ctx context.Context, place int64) ([]Logged, error) {
 			return nil, err
 		}
 		r.heard(row.Room, row.Seq, id, event.Encode(row.Event, id, r.hub.Epoch()))
+		r.after(row.Event)
 	}
 	return rows, nil
 }

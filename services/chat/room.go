@@ -34,6 +34,18 @@ type Room struct {
 	CreatedBy int64 // user_id; 0 for a service
 	CreatedAt api.Time
 	Head      int64 // seq of the newest event, 0 for none
+
+	Topic      string
+	SlowMode   int      // seconds between two lines of one person; 0 for none
+	ArchivedAt api.Time // 0 while it is in use
+	People     string   // of a direct room: the sorted ids of its two people, "1 2"; "" for others
+}
+
+// RoomFilter narrows a list of rooms; the zero value leaves them all.
+type RoomFilter struct {
+	Kind string
+	Name string // a part of the name, whatever its case
+	Mine bool   // only rooms of which the viewer is a member
 }
 
 // RoomRow is a room with its last line, for lists that people read.
@@ -52,10 +64,15 @@ func cleanRoomName(name string) (string, error) {
 		return "", errs.BadField("name", "is required and must not be empty")
 	case utf8.RuneCountInString(name) > maxRoomName:
 		return "", errs.BadField("name", "must be at most %d characters", maxRoomName)
-	case strings.ContainsFunc(name, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' }):
+	case notOneLine(name):
 		return "", errs.BadField("name", "must be one line without control characters")
 	}
 	return name, nil
+}
+
+// notOneLine reports line ends and control characters.
+func notOneLine(text string) bool {
+	return strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) || r == '\u2028' || r == '\u2029' })
 }
 
 // cleanKind returns the kind of a new room, global when none was given.

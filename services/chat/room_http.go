@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
+	"time"
 
 	"uniqverse/hub"
 	"uniqverse/internal/api"
@@ -14,12 +16,17 @@ import (
 )
 
 type roomsIn struct {
-	Kind string `json:"kind,omitempty" doc:"only rooms of this kind: global, guild, party, dm or support"`
+	Kind   string `json:"kind,omitempty" doc:"only rooms of this kind: global, guild, party, dm or support"`
+	Q      string `json:"q,omitempty" max:"120" doc:"only rooms with this in their name, whatever its case"`
+	Member string `json:"member,omitempty" doc:"\"me\": only rooms of which the caller is a member"`
 	web.Paging
 }
 
 // Check refuses a kind that does not exist, rather than finding nothing of it.
 func (in *roomsIn) Check() error {
+	if in.Member != "" && in.Member != "me" {
+		return errs.BadField("member", "can only be me")
+	}
 	if in.Kind == "" {
 		return nil
 	}
@@ -29,7 +36,7 @@ func (in *roomsIn) Check() error {
 
 func (s *Service) rooms(c *web.Call, in roomsIn) ([]api.ChatRoom, error) {
 	size := in.Size()
-	rs, err := s.store.Rooms(c.Context(), in.Kind, in.Paging, size+1)
+	rs, err := s.store.Rooms(c.Context(), viewer(c.Caller), RoomFilter{Kind: in.Kind, Name: in.Q, Mine: in.Member != ""}, in.Paging, size+1)
 	if err != nil {
 		return nil, err
 	}
@@ -45,18 +52,21 @@ func (s *Service) rooms(c *web.Call, in roomsIn) ([]api.ChatRoom, error) {
 		out[i] = rs[i].ChatRoom
 	}
 	if more && back {
-		setNext(c, "/rooms", "before", out[0].ID, size, in.Kind)
+		setNext(c, "/rooms", "before", out[0].ID, size, "kind", in.Kind, "q", in.Q, "member", in.Member)
 	} else if more {
-		setNext(c, "/rooms", "after", out[size-1].ID, size, in.Kind)
+		setNext(c, "/rooms", "after", out[size-1].ID, size, "kind", in.Kind, "q", in.Q, "member", in.Member)
 	}
 	return out, nil
 }
 
-// setNext points the Link header (RFC 8288) at the next page of a list.
-func setNext(c *web.Call, path, param string, id int64, size int, kind string) {
+// setNext points the Link header (RFC 8288) at the next page of a list; more are names and values
+// of what else was asked for.
+func setNext(c *web.Call, path, param string, id int64, size int, more ...string) {
 	q := url.Values{param: {strconv.FormatInt(id, 10)}, "limit": {strconv.Itoa(size)}}
-	if kind != "" {
-		q.Set("kind", kind)
+	for i := 0; i+1 < len(more); i += 2 {
+		if more[i+1] != "" {
+			q.Set(more[i], more[i+1])
+		}
 	}
 	c.Header().Set("Link", fmt.Sprintf(`<%s?%s>; rel="next"`, c.URL(path), q.Encode()))
 }
@@ -66,25 +76,25 @@ type roomIn struct {
 }
 
 func (s *Service) room(c *web.Call, in roomIn) (api.ChatRoomInfo, error) {
-	r, err := s.store.Room(c.Context(), in.ID)
+	r, st, err := s.readable(c.Context(), c.Caller, in.ID)
 	if err != nil {
 		return api.ChatRoomInfo{}, err
 	}
-	return api.ChatRoomInfo{ChatRoom: r.ChatRoom, CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt, Seq: r.Head, Epoch: s.opts.Hub.Epoch()}, nil
+	return s.info(r, st), nil
 }
 
 type newRoomIn struct {
-	Name string `json:"name" web:"required" doc:"1 to 120 characters; no two rooms have the same"`
+	Name string `json:"name,omitempty" doc:"1 to 120 characters; no two rooms have the same. A party may leave it out and is given one"`
 	Kind string `json:"kind,omitempty" doc:"global (the default), guild, party, dm or support; dm needs an address in the domain"`
 }
 
 // Check brings the fields into the form in which they are stored.
 func (in *newRoomIn) Check() error {
 	var err error
-	if in.Name, err = cleanRoomName(in.Name); err != nil {
+	if in.Kind, err = cleanKind(in.Kind); err != nil || in.Kind == KindParty && in.Name == "" {
 		return err
 	}
-	in.Kind, err = cleanKind(in.Kind)
+	in.Name, err = cleanRoomName(in.Name)
 	return err
 }
 
@@ -99,6 +109,12 @@ func (s *Service) createRoom(c *web.Call, tx Tx, in newRoomIn) (api.ChatRoom, er
 	if in.Kind == KindDM && !InDomain(c.Caller.Email, s.opts.Domain) {
 		return api.ChatRoom{}, errs.New(errs.Denied, "direct rooms are between addresses of %s, and the caller has none there", s.opts.Domain)
 	}
+	if in.Name == "" {
+		var err error
+		if in.Name, err = freeName(tx, partyName(tx.Now())); err != nil {
+			return api.ChatRoom{}, err
+		}
+	}
 	taken, err := tx.RoomByName(in.Name)
 	if err == nil {
 		c.Header().Set("Location", c.URL(roomPath(taken.ID)))
@@ -107,18 +123,110 @@ func (s *Service) createRoom(c *web.Call, tx Tx, in newRoomIn) (api.ChatRoom, er
 	if !errs.Is(err, errs.NotFound) {
 		return api.ChatRoom{}, err
 	}
-	r, err := tx.AddRoom(Room{ChatRoom: api.ChatRoom{Name: in.Name, Kind: in.Kind}, CreatedBy: c.Caller.ID, CreatedAt: api.TimeOf(tx.Now())})
+	var owner []person
+	if c.Caller.ID != 0 {
+		owner = []person{{c.Caller.ID, callerHandle(c.Caller)}}
+	}
+	r, err := s.addRoom(c, tx, Room{ChatRoom: api.ChatRoom{Name: in.Name, Kind: in.Kind}, CreatedBy: c.Caller.ID}, owner...)
+	return r.ChatRoom, err
+}
+
+// addRoom stores a room with its first members: the first is the owner, save in a direct room,
+// where all are alike.
+func (s *Service) addRoom(c *web.Call, tx Tx, r Room, members ...person) (Room, error) {
+	r.CreatedAt = api.TimeOf(tx.Now())
+	r, err := tx.AddRoom(r)
 	if err != nil {
-		return api.ChatRoom{}, err
+		return r, err
+	}
+	for i, p := range members {
+		role := RoleMember
+		if i == 0 && r.Kind != KindDM {
+			role = RoleOwner
+		}
+		if err := tx.PutMember(Member{Room: r.ID, ChatMember: api.ChatMember{UserID: p.id, Handle: p.handle, Role: role, JoinedAt: r.CreatedAt}}); err != nil {
+			return r, err
+		}
 	}
 	ev, err := c.Event(event.ChatRoomCreated, roomCreated{Name: r.Name, Kind: r.Kind, CreatedBy: r.CreatedBy})
 	if err != nil {
-		return api.ChatRoom{}, err
+		return r, err
 	}
-	ev.Room = r.ID
+	ev.Room, ev.User = r.ID, audience(r)
 	tx.Emit(event.StreamChat, ev)
-	return r.ChatRoom, nil
+	return r, nil
 }
+
+// patchIn changes a room's settings; what is left out stays.
+type patchIn struct {
+	ID       int64   `path:"id" doc:"the room's id"`
+	Topic    *string `json:"topic,omitempty" max:"250" doc:"what the room is about, one line; \"\" takes it away"`
+	SlowMode *int    `json:"slow_mode_s,omitempty" min:"0" max:"21600" doc:"seconds between two lines of one person; 0 turns it off"`
+	Archived *bool   `json:"archived,omitempty" doc:"true closes the room for new lines, false opens it again"`
+}
+
+// Check refuses a change of nothing and a topic over lines.
+func (in *patchIn) Check() error {
+	if in.Topic == nil && in.SlowMode == nil && in.Archived == nil {
+		return errs.BadField("topic", "or slow_mode_s or archived is required: there is nothing to change")
+	}
+	if in.Topic == nil {
+		return nil
+	}
+	*in.Topic = strings.TrimSpace(*in.Topic)
+	if *in.Topic == "" {
+		return nil
+	}
+	if notOneLine(*in.Topic) {
+		return errs.BadField("topic", "must be one line without control characters")
+	}
+	return nil
+}
+
+func (s *Service) patchRoom(c *web.Call, tx Tx, in patchIn) (api.ChatRoomInfo, error) {
+	room, st, err := entered(c.Caller, tx, in.ID)
+	if err != nil {
+		return api.ChatRoomInfo{}, err
+	}
+	if !moderates(c.Caller, st) {
+		return api.ChatRoomInfo{}, errs.New(errs.Denied, "only the room's owner and moderators change its settings")
+	}
+	was := room
+	change := roomUpdated{Kind: room.Kind, By: c.Caller.ID}
+	if in.Topic != nil && *in.Topic != room.Topic {
+		room.Topic, change.Topic = *in.Topic, in.Topic
+	}
+	if in.SlowMode != nil && *in.SlowMode != room.SlowMode {
+		room.SlowMode, change.SlowMode = *in.SlowMode, in.SlowMode
+	}
+	if in.Archived != nil && *in.Archived != (room.ArchivedAt != 0) {
+		room.ArchivedAt, change.Archived = 0, in.Archived
+		if *in.Archived {
+			room.ArchivedAt = api.TimeOf(tx.Now())
+		}
+	}
+	if room == was {
+		return s.info(room, st), nil
+	}
+	if err := tx.SaveRoom(room); err != nil {
+		return api.ChatRoomInfo{}, err
+	}
+	typ := event.ChatRoomUpdated
+	if room.ArchivedAt != 0 && was.ArchivedAt == 0 {
+		typ = event.ChatRoomArchived
+	}
+	ev, err := s.log(c, tx, room, typ, change)
+	room.Head = ev.Seq
+	return s.info(room, st), err
+}
+
+func (s *Service) info(r Room, st Standing) api.ChatRoomInfo {
+	return api.ChatRoomInfo{ChatRoom: r.ChatRoom, CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt, Seq: r.Head, Epoch: s.opts.Hub.Epoch(),
+		Topic: r.Topic, SlowMode: r.SlowMode, Archived: r.ArchivedAt != 0, Role: st.Role}
+}
+
+// partyName is the name of a party that nobody named.
+func partyName(now time.Time) string { return "Party " + now.UTC().Format("2006-01-02 15:04") }
 
 type roomEventsIn struct {
 	roomIn
@@ -126,17 +234,44 @@ type roomEventsIn struct {
 }
 
 func (s *Service) roomEvents(c *web.Call, w http.ResponseWriter, in roomEventsIn) error {
-	if _, err := s.store.Room(c.Context(), in.ID); err != nil {
+	if _, _, err := s.readable(c.Context(), c.Caller, in.ID); err != nil {
 		return err
 	}
-	return s.stream(c, w, in.Since, func(m hub.Message) bool { return m.Room == in.ID })
+	hears := s.hears(c)
+	return s.stream(c, w, in.Since, func(m hub.Message) bool { return m.Room == in.ID && hears(m) })
 }
 
 func (s *Service) events(c *web.Call, w http.ResponseWriter, in web.Since) error {
-	return s.stream(c, w, in, func(m hub.Message) bool {
-		// A ticket is between its requester and the agents; everything else on the stream is for all.
-		return m.User == "" || m.User == c.Caller.User || c.Caller.Has("ticket.manage")
-	})
+	return s.stream(c, w, in, s.hears(c))
+}
+
+// hears returns what decides whether an event is for the caller. It remembers which rooms they may
+// read until an event says that they are out, so it belongs to one stream, and to one goroutine.
+func (s *Service) hears(c *web.Call) func(hub.Message) bool {
+	from := map[int64]int64{} // the rooms they may read, and the seq after which
+	return func(m hub.Message) bool {
+		if m.Room == 0 {
+			// A ticket is between its requester and the agents.
+			return m.User == "" || m.User == c.Caller.User || c.Caller.Has("ticket.manage")
+		}
+		since, known := from[m.Room]
+		if known {
+			if user, _, _ := removed(m.Type, m.Payload); user != 0 && user == c.Caller.ID {
+				delete(from, m.Room) // this they still hear
+			}
+			return m.Seq == 0 || m.Seq > since
+		}
+		_, st, err := s.readable(c.Context(), c.Caller, m.Room)
+		if err != nil {
+			return false
+		}
+		if len(from) >= 4096 {
+			clear(from)
+		}
+		since = seenFrom(c.Caller, st)
+		from[m.Room] = since
+		return m.Seq == 0 || m.Seq > since
+	}
 }
 
 func (s *Service) stream(c *web.Call, w http.ResponseWriter, since web.Since, keep func(hub.Message) bool) error {

@@ -182,7 +182,7 @@ func FuzzInDomain(f *testing.F) {
 func TestRoomPagesForPeople(t *testing.T) {
 	w := start(t, "")
 	const html = "Accept"
-	a := w.call("POST", "/rooms", "", "name=%3Cb%3EHangar%3C%2Fb%3E&kind=guild", html, "text/html")
+	a := w.call("POST", "/rooms", "", "name=%3Cb%3EHangar%3C%2Fb%3E", html, "text/html")
 	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/rooms/1" {
 		t.Fatalf("a form: %d %s", a.status, a.header.Get("Location"))
 	}

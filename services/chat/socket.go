@@ -46,6 +46,55 @@ func (s *sockets) take(c web.Caller) (func(), error) {
 	}, nil
 }
 
+// seat is a user's place in a room, as far as sockets go.
+type seat struct{ room, user int64 }
+
+// seats knows which sockets are whose, to close them when somebody must go.
+type seats struct {
+	mu    sync.Mutex // guards conns
+	conns map[seat]map[*ws.Conn]bool
+}
+
+// take seats a socket and returns what frees the seat. A service, user 0, has none.
+func (s *seats) take(at seat, conn *ws.Conn) func() {
+	if at.user == 0 {
+		return func() {}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns[at] == nil {
+		s.conns[at] = map[*ws.Conn]bool{}
+	}
+	s.conns[at][conn] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if delete(s.conns[at], conn); len(s.conns[at]) == 0 {
+			delete(s.conns, at)
+		}
+	}
+}
+
+// close closes all sockets of a seat.
+func (s *seats) close(at seat, code ws.Code, why string) {
+	s.mu.Lock()
+	var all []*ws.Conn
+	for conn := range s.conns[at] {
+		all = append(all, conn)
+	}
+	s.mu.Unlock()
+	for _, conn := range all {
+		conn.Close(code, why)
+	}
+}
+
+// heard closes the sockets of whom an event takes out of its room.
+func (s *Service) heard(ev event.Event) {
+	if user, code, why := removed(ev.Type, ev.Payload); user != 0 {
+		s.seats.close(seat{ev.Room, user}, code, why)
+	}
+}
+
 type socketIn struct {
 	Room  int64  `path:"id" doc:"the room's id"`
 	After *int64 `json:"after,omitempty" min:"0" doc:"the last seq seen; replays what came after it. Without it only new events come"`
@@ -72,7 +121,7 @@ type lostPlace struct {
 // socket answers GET /ws/rooms/{id}. What is committed before the room is looked up is past,
 // what comes later is new: no line lies between the two.
 func (s *Service) socket(c *web.Call, w http.ResponseWriter, in socketIn) error {
-	room, err := s.store.Room(c.Context(), in.Room)
+	room, st, err := s.readable(c.Context(), c.Caller, in.Room)
 	if err != nil {
 		return err
 	}
@@ -81,7 +130,7 @@ func (s *Service) socket(c *web.Call, w http.ResponseWriter, in socketIn) error 
 	if in.After != nil {
 		lost = in.Epoch != "" && in.Epoch != epoch || *in.After > room.Head
 		if !lost {
-			after = *in.After
+			after = max(*in.After, seenFrom(c.Caller, st))
 		}
 	}
 	release, err := s.sockets.take(c.Caller)
@@ -105,7 +154,15 @@ func (s *Service) socket(c *web.Call, w http.ResponseWriter, in socketIn) error 
 		}
 		return err
 	}
-	conn.Start(listenOnly(conn), func(ws.Code, string) { leave() })
+	stand := s.seats.take(seat{room.ID, c.Caller.ID}, conn)
+	conn.Start(listenOnly(conn), func(ws.Code, string) {
+		stand()
+		leave()
+	})
+	if _, _, err := s.readable(c.Context(), c.Caller, room.ID); err != nil { // taken out before the socket had its seat
+		conn.Close(ws.PermissionDenied, detail(err))
+		return nil
+	}
 	if lost {
 		frame, _ := json.Marshal(lostPlace{Type: "recovered", RoomID: room.ID, Epoch: epoch, Head: room.Head}) // plain values: cannot fail
 		if conn.Send(c.Context(), frame) != nil {

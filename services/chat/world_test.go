@@ -67,6 +67,9 @@ func (who) Authenticate(r *http.Request, _ bool) (web.Caller, error) {
 type people struct{}
 
 func (people) UserByID(_ context.Context, id int64) (auth.User, error) {
+	if id == 5 {
+		return auth.User{ID: 5, Name: "outsider", Email: "outsider@other." + domain}, nil
+	}
 	for name, known := range map[string]int64{"demo": 1, "pilot": 2, "reader": 3, "agent": 4} {
 		if id == known {
 			return auth.User{ID: id, Name: name, Email: name + "@" + domain}, nil
@@ -76,12 +79,19 @@ func (people) UserByID(_ context.Context, id int64) (auth.User, error) {
 }
 
 func (p people) UserByName(ctx context.Context, name string) (auth.User, error) {
-	for id := int64(1); id < 5; id++ {
+	for id := int64(1); id <= 5; id++ {
 		if u, err := p.UserByID(ctx, id); err == nil && u.Name == name {
 			return u, nil
 		}
 	}
 	return auth.User{}, errs.New(errs.NotFound, "there is no such user")
+}
+
+func (p people) Ensure(ctx context.Context, name string) (auth.User, error) {
+	if u, err := p.UserByName(ctx, name); err == nil {
+		return u, nil
+	}
+	return auth.User{ID: 100 + int64(len(name)), Name: name, Email: name + "@" + domain}, nil
 }
 
 // world is a running chat on a real store.

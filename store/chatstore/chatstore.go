@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"uniqverse/internal/api"
@@ -32,16 +33,23 @@ var (
 
 type txn struct{ *store.Tx }
 
+// likeEscape makes a text mean itself in LIKE … ESCAPE '!'.
+var likeEscape = strings.NewReplacer("!", "!!", "%", "!%", "_", "!_")
+
 // Update runs fn in one durable transaction.
 func (s Store) Update(ctx context.Context, once *web.Once, fn func(chat.Tx) error) error {
 	return s.db.Write(ctx, once, func(tx *store.Tx) error { return fn(txn{tx}) })
 }
 
-const roomColumns = `r.id, r.name, r.kind, r.head, r.created_by, r.created_at`
+const roomColumns = `r.id, r.name, r.kind, r.head, r.created_by, r.created_at, r.topic, r.slow_mode_s, r.archived_at, COALESCE(r.people, '')`
+
+func roomFields(r *chat.Room) []any {
+	return []any{&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt, &r.Topic, &r.SlowMode, &r.ArchivedAt, &r.People}
+}
 
 func scanRoom(row store.RowScanner) (chat.Room, error) {
 	var r chat.Room
-	err := row.Scan(&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt)
+	err := row.Scan(roomFields(&r)...)
 	return r, err
 }
 
@@ -56,24 +64,35 @@ func oneRoom(row store.RowScanner) (chat.Room, error) {
 
 func noRoom() error { return errs.New(errs.NotFound, "Room not found") }
 
+func noMember() error { return errs.New(errs.NotFound, "they are no member of this room") }
+
+func apiTime(ms int64) api.Time { return api.Time(ms) }
+
 // Room returns the room with the id, or errs.NotFound.
 func (s Store) Room(ctx context.Context, id int64) (chat.Room, error) {
 	return oneRoom(s.db.QueryRow(ctx, `SELECT `+roomColumns+` FROM chat_rooms r WHERE r.id = $1`, id))
 }
 
-// Rooms returns rooms of a kind, "" for every one, in the order of their ids.
-func (s Store) Rooms(ctx context.Context, kind string, p web.Paging, limit int) ([]chat.Room, error) {
-	query := `SELECT ` + roomColumns + ` FROM chat_rooms r WHERE r.id < $1 AND r.id > $2`
-	args := []any{store.Below(p.Before), p.After, limit, p.Offset}
-	if kind != "" {
-		query += ` AND r.kind = $5`
-		args = append(args, kind)
+// Rooms returns the rooms that the filter and the viewer leave, in the order of their ids.
+func (s Store) Rooms(ctx context.Context, v chat.Viewer, f chat.RoomFilter, p web.Paging, limit int) ([]chat.Room, error) {
+	query := `SELECT ` + roomColumns + ` FROM chat_rooms r WHERE ` + visible + ` AND r.id < $4 AND r.id > $5`
+	args := append(viewerArgs(v), store.Below(p.Before), p.After, limit, p.Offset)
+	if f.Kind != "" {
+		args = append(args, f.Kind)
+		query += fmt.Sprintf(` AND r.kind = $%d`, len(args))
+	}
+	if f.Name != "" {
+		args = append(args, "%"+likeEscape.Replace(strings.ToLower(f.Name))+"%")
+		query += fmt.Sprintf(` AND LOWER(r.name) LIKE $%d ESCAPE '!'`, len(args))
+	}
+	if f.Mine {
+		query += ` AND EXISTS (SELECT 1 FROM chat_members o WHERE o.room_id = r.id AND o.user_id = $1)`
 	}
 	back := p.Before > 0 && p.After == 0
 	if back { // the rooms just before one
-		query += ` ORDER BY r.id DESC LIMIT $3 OFFSET $4`
+		query += ` ORDER BY r.id DESC LIMIT $6 OFFSET $7`
 	} else {
-		query += ` ORDER BY r.id LIMIT $3 OFFSET $4`
+		query += ` ORDER BY r.id LIMIT $6 OFFSET $7`
 	}
 	rows, err := s.db.Query(ctx, query, args...)
 	out, err := store.CollectRows(rows, err, scanRoom)
@@ -85,26 +104,30 @@ func (s Store) Rooms(ctx context.Context, kind string, p web.Paging, limit int) 
 
 const rowColumns = roomColumns + `, COALESCE(m.handle, ''), COALESCE(SUBSTR(m.text, 1, 200), ''), COALESCE(m.created_at, 0)`
 
-const lastLine = ` LEFT JOIN chat_messages m ON m.id = (SELECT MAX(l.id) FROM chat_messages l WHERE l.room_id = r.id)`
+// lastLine joins a room's last line, unless it is from before the viewer came.
+const lastLine = ` LEFT JOIN chat_messages m ON m.id = (SELECT MAX(l.id) FROM chat_messages l WHERE l.room_id = r.id)
+	AND ($2 = 1 OR m.seq > COALESCE((SELECT j.joined_seq FROM chat_members j WHERE j.room_id = r.id AND j.user_id = $1), 0))`
 
 func scanRoomRow(row store.RowScanner) (chat.RoomRow, error) {
 	var r chat.RoomRow
 	var at api.Time
-	err := row.Scan(&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt, &r.LastHandle, &r.LastText, &at)
+	err := row.Scan(append(roomFields(&r.Room), &r.LastHandle, &r.LastText, &at)...)
 	r.LastAt = at.Time()
 	return r, err
 }
 
-// RecentRooms returns the rooms of the last two thousand events, the last used first, and then the newest others.
-func (s Store) RecentRooms(ctx context.Context, limit int) ([]chat.RoomRow, error) {
+// RecentRooms returns the rooms of the last two thousand events, the last used first, and then the newest
+// others: of those that the viewer may find.
+func (s Store) RecentRooms(ctx context.Context, v chat.Viewer, limit int) ([]chat.RoomRow, error) {
+	args := append(viewerArgs(v), limit)
 	rows, err := s.db.Query(ctx, `SELECT `+rowColumns+` FROM (SELECT e.room_id AS room_id, MAX(e.place) AS place
-		FROM (SELECT room_id, place FROM chat_events ORDER BY place DESC LIMIT 2000) AS e GROUP BY e.room_id ORDER BY MAX(e.place) DESC LIMIT $1) AS u
-		JOIN chat_rooms r ON r.id = u.room_id`+lastLine+` ORDER BY u.place DESC`, limit)
+		FROM (SELECT room_id, place FROM chat_events ORDER BY place DESC LIMIT 2000) AS e GROUP BY e.room_id) AS u
+		JOIN chat_rooms r ON r.id = u.room_id`+lastLine+` WHERE `+visible+` ORDER BY u.place DESC LIMIT $4`, args...)
 	out, err := store.CollectRows(rows, err, scanRoomRow)
 	if err != nil || len(out) >= limit {
 		return out, err
 	}
-	rows, err = s.db.Query(ctx, `SELECT `+rowColumns+` FROM chat_rooms r`+lastLine+` ORDER BY r.id DESC LIMIT $1`, limit)
+	rows, err = s.db.Query(ctx, `SELECT `+rowColumns+` FROM chat_rooms r`+lastLine+` WHERE `+visible+` ORDER BY r.id DESC LIMIT $4`, args...)
 	newest, err := store.CollectRows(rows, err, scanRoomRow)
 	for _, r := range newest {
 		if len(out) < limit && !slices.ContainsFunc(out, func(o chat.RoomRow) bool { return o.ID == r.ID }) {
@@ -114,9 +137,9 @@ func (s Store) RecentRooms(ctx context.Context, limit int) ([]chat.RoomRow, erro
 	return out, err
 }
 
-// Totals returns how many rooms there are, and how many events their logs hold.
-func (s Store) Totals(ctx context.Context) (rooms, lines int64, err error) {
-	err = s.db.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(head), 0) FROM chat_rooms`).Scan(&rooms, &lines)
+// Totals returns how many rooms the viewer may find, and how many events their logs hold.
+func (s Store) Totals(ctx context.Context, v chat.Viewer) (rooms, lines int64, err error) {
+	err = s.db.QueryRow(ctx, `SELECT COUNT(*), COALESCE(SUM(r.head), 0) FROM chat_rooms r WHERE `+visible, viewerArgs(v)...).Scan(&rooms, &lines)
 	return rooms, lines, store.Failed(err)
 }
 
@@ -128,16 +151,16 @@ func scanMessage(row store.RowScanner) (api.ChatMessage, error) {
 	return m, err
 }
 
-// Messages returns lines of a room, newest first. With After alone they are those that follow it at once.
-func (s Store) Messages(ctx context.Context, room int64, p web.Paging, limit int) ([]api.ChatMessage, error) {
+// Messages returns lines of a room with a seq above since, newest first. With After alone they are those that follow it at once.
+func (s Store) Messages(ctx context.Context, room, since int64, p web.Paging, limit int) ([]api.ChatMessage, error) {
 	forward := p.After > 0 && p.Before == 0
-	query := `SELECT id, room_id, seq, user_id, handle, text, flags, created_at FROM chat_messages WHERE room_id = $1 AND id < $2 AND id > $3`
+	query := `SELECT id, room_id, seq, user_id, handle, text, flags, created_at FROM chat_messages WHERE room_id = $1 AND id < $2 AND id > $3 AND seq > $6`
 	if forward {
 		query += ` ORDER BY id LIMIT $4 OFFSET $5`
 	} else {
 		query += ` ORDER BY id DESC LIMIT $4 OFFSET $5`
 	}
-	rows, err := s.db.Query(ctx, query, room, store.Below(p.Before), p.After, limit, p.Offset)
+	rows, err := s.db.Query(ctx, query, room, store.Below(p.Before), p.After, limit, p.Offset, since)
 	out, err := store.CollectRows(rows, err, scanMessage)
 	if forward {
 		slices.Reverse(out)
@@ -145,13 +168,13 @@ func (s Store) Messages(ctx context.Context, room int64, p web.Paging, limit int
 	return out, err
 }
 
-const eventColumns = `place, room_id, seq, type, at, payload, trace, COALESCE(event_id, 0)`
+const eventColumns = `place, room_id, seq, type, at, payload, trace, audience, COALESCE(event_id, 0)`
 
 func scanEvent(row store.RowScanner) (chat.Logged, error) {
 	var l chat.Logged
 	var at int64
 	var payload, trace string
-	if err := row.Scan(&l.Place, &l.Room, &l.Seq, &l.Type, &at, &payload, &trace, &l.ID); err != nil {
+	if err := row.Scan(&l.Place, &l.Room, &l.Seq, &l.Type, &at, &payload, &trace, &l.User, &l.ID); err != nil {
 		return l, err
 	}
 	l.At, l.Payload = time.UnixMilli(at).UTC(), json.RawMessage(payload)
@@ -207,11 +230,31 @@ func (tx txn) RoomByName(name string) (chat.Room, error) {
 	return oneRoom(tx.QueryRow(`SELECT `+roomColumns+` FROM chat_rooms r WHERE r.name = $1`, name))
 }
 
+// Room returns the room with the id, or errs.NotFound.
+func (tx txn) Room(id int64) (chat.Room, error) {
+	return oneRoom(tx.QueryRow(`SELECT `+roomColumns+` FROM chat_rooms r WHERE r.id = $1`, id))
+}
+
+// RoomOf returns the direct room of these people, or errs.NotFound.
+func (tx txn) RoomOf(people string) (chat.Room, error) {
+	return oneRoom(tx.QueryRow(`SELECT `+roomColumns+` FROM chat_rooms r WHERE r.people = $1`, people))
+}
+
 // AddRoom stores a room and returns it with its id.
 func (tx txn) AddRoom(r chat.Room) (chat.Room, error) {
-	err := tx.QueryRow(`INSERT INTO chat_rooms (name, kind, head, created_by, created_at) VALUES ($1, $2, 0, $3, $4) RETURNING id`,
-		r.Name, r.Kind, r.CreatedBy, int64(r.CreatedAt)).Scan(&r.ID)
+	people := any(nil)
+	if r.People != "" {
+		people = r.People
+	}
+	err := tx.QueryRow(`INSERT INTO chat_rooms (name, kind, head, created_by, created_at, people) VALUES ($1, $2, 0, $3, $4, $5) RETURNING id`,
+		r.Name, r.Kind, r.CreatedBy, int64(r.CreatedAt), people).Scan(&r.ID)
 	return r, store.Failed(err)
+}
+
+// SaveRoom stores the settings of a room.
+func (tx txn) SaveRoom(r chat.Room) error {
+	_, err := tx.Exec(`UPDATE chat_rooms SET topic = $2, slow_mode_s = $3, archived_at = $4 WHERE id = $1`, r.ID, r.Topic, r.SlowMode, int64(r.ArchivedAt))
+	return err
 }
 
 // NextSeq takes the next seq of the room, or errs.NotFound.
@@ -242,8 +285,8 @@ func (tx txn) Log(ev event.Event) error {
 		}
 		trace = string(b)
 	}
-	if _, err := tx.Exec(`INSERT INTO chat_events (room_id, seq, type, at, payload, trace) VALUES ($1, $2, $3, $4, $5, $6)`,
-		ev.Room, ev.Seq, ev.Type, ev.At.UnixMilli(), string(ev.Payload), trace); err != nil {
+	if _, err := tx.Exec(`INSERT INTO chat_events (room_id, seq, type, at, payload, trace, audience) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
+		ev.Room, ev.Seq, ev.Type, ev.At.UnixMilli(), string(ev.Payload), trace, ev.User); err != nil {
 		return err
 	}
 	tx.Emit(event.StreamChat, ev)
