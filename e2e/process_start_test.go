@@ -267,6 +267,18 @@ func TestProcessRefusesUnwritableFolder(t *testing.T) {
 	p.checkRefused("VEZE_DATA_DIR (--data)", locked, "name a folder that this user may write")
 }
 
+// The ports of mail are for those who have the right to them.
+func TestProcessRefusesPortWithoutRight(t *testing.T) {
+	if first, err := os.ReadFile("/proc/sys/net/ipv4/ip_unprivileged_port_start"); err != nil || strings.TrimSpace(string(first)) == "0" {
+		t.Skip("every user may listen on every port here")
+	}
+	p := newProgram(t, "EMAIL_SMTP_465=465")
+	if os.Getuid() == 0 {
+		p.wrap = []string{tool(t, "setpriv"), "--bounding-set=-net_bind_service", "--inh-caps=-net_bind_service"}
+	}
+	p.checkRefused("EMAIL_SMTP_465 (--submissions-port)", "465", "permission denied", "cap_net_bind_service")
+}
+
 func TestProcessRefusesDatabases(t *testing.T) {
 	good := used(t)
 	database := good[store.FileName]

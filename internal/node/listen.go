@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"syscall"
 
@@ -66,13 +67,17 @@ func listen(cfg config.Config) (*listeners, error) {
 	return ls, nil
 }
 
-// cannotListen says which setting is at fault: the host, when it is no address of this machine,
-// else the port.
+// cannotListen says which setting is at fault, and the mend: the host, when it is no address of
+// this machine, else the port.
 func cannotListen(cfg config.Config, setting, flag string, port config.Port, err error) error {
 	var name *net.DNSError
 	if errors.As(err, &name) || errors.Is(err, syscall.EADDRNOTAVAIL) {
 		return fmt.Errorf("VEZE_LISTEN (--listen) is %q, which is no address of this machine: %w; give one that is, 127.0.0.1 for this machine alone, or 0.0.0.0 for all of its addresses",
 			cfg.Listen, opCause(err))
+	}
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("%s (--%s) is %s, and this user may not listen on %s: %w; give another port (above 1023 any user may), or the program the right (on Linux, setcap cap_net_bind_service=+ep on its file)",
+			setting, flag, port, cfg.Addr(port), opCause(err))
 	}
 	return fmt.Errorf("%s (--%s) is %s, and %s cannot be listened on: %w; stop what uses it, or give another port (0 picks a free one, off opens none)",
 		setting, flag, port, cfg.Addr(port), opCause(err))
