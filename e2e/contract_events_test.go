@@ -173,6 +173,7 @@ func (s *system) epochOf(t *testing.T) string {
 // A listener that comes back gets exactly what it missed: over sockets from any place, over a restart and while others
 // post; over event streams all or the word that it must reload.
 func TestListenersComeBack(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	s.post(200, "chat/rooms?name=Bridge", "")
 	epoch := s.epochOf(t)

@@ -537,6 +537,7 @@ func TestOpenAPIMatchesTheRoutes(t *testing.T) {
 
 // A service that hangs, one that answers nonsense and one that is not there are 504, 502 and 503 from who asks them.
 func TestUpstreamFailures(t *testing.T) {
+	t.Parallel()
 	hang := make(chan struct{})
 	slow := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		select {

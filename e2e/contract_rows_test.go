@@ -149,7 +149,6 @@ func TestSeedChecksMailChanges(t *testing.T) {
 		{"read", `{"read":true}`, "mail.read", "unread", false},
 		{"read", `{"read":false}`, "mail.read", "unread", true},
 		{"read", ``, "mail.read", "unread", false},
-		{"read", ``, "mail.read", "unread", true},
 		{"star", `{"starred":true}`, "mail.star", "starred", true},
 		{"star", ``, "mail.star", "starred", false},
 		{"star", ``, "mail.star", "starred", true},
@@ -224,7 +223,7 @@ func TestSeedChecksGame(t *testing.T) {
 		{call: "GET game/leaderboards/s1/duel?limit=10&offset=0", status: 200, lasts: true,
 			want: `[{"user_id":"bob","score":120,"rank":1},{"user_id":"ann","score":90,"rank":2},{"user_id":"cat","score":90,"rank":3}]`},
 		{call: "GET game/leaderboards/s1/duel?limit=1&offset=1", status: 200, lasts: true, want: `[{"user_id":"ann","score":90,"rank":2}]`},
-		{call: "GET game/leaderboards/seasons", status: 200, lasts: true, want: `{"seasons":[{"id":"<text>","modes":"<texts>"}]}`},
+		{call: "GET game/leaderboards/seasons", status: 200, lasts: true, want: `{"seasons":[{"id":"s2","modes":["race"]},{"id":"s1","modes":["duel"]}]}`},
 
 		{call: "GET game/inventory/newcomer", status: 200, want: `{"user_id":"newcomer","items":[{"sku":"starter_pack","qty":1}]}`},
 		{call: "POST game/inventory/newcomer", body: `{"sku":"gem","qty":3}`, status: 200, want: ``},
@@ -287,6 +286,7 @@ func TestSeedChecksInputs(t *testing.T) {
 
 // Section 7, the rows of chat.
 func TestSeedChecksChat(t *testing.T) {
+	t.Parallel()
 	s := start(t)
 	k := kept{}
 	s.ask(t, k, row{call: "POST chat/rooms?name=Bridge&kind=global", status: 200, want: `{"id":"<int>","name":"Bridge","kind":"global"}`, keep: "room=id"})

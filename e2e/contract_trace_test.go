@@ -165,6 +165,7 @@ func (c *traceCollector) of(trace string) map[string]*spans.Span {
 
 // With OTEL_* set the same trace goes to a collector, a span for each service, each below the one that called it.
 func TestSpansGoToACollector(t *testing.T) {
+	t.Parallel()
 	c := collect(t)
 	s := start(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+c.URL, "OTEL_SERVICE_NAME=bridge", "OTEL_EXPORTER_OTLP_HEADERS=x-key=warp")
 	s.post(200, "chat/rooms?name=Bridge", "")
@@ -174,6 +175,8 @@ func TestSpansGoToACollector(t *testing.T) {
 		t.Errorf("with a collector the frame's trace is %s", got)
 	}
 	s.post(404, "chat/rooms/99/messages?text=hello", "")
+	const second = "4bf92f3577b34da6a3ce929d0e0e4737"
+	s.get(200, "portal/proxy/game/email/mail?user=demo&access_token=demo", "traceparent", strings.Replace(traceparent, traceID, second, 1))
 	s.end() // sends what is queued
 	defer s.boot()
 	found := c.of(traceID)
@@ -189,6 +192,14 @@ func TestSpansGoToACollector(t *testing.T) {
 	}
 	if portal.StartTimeUnixNano > chat.StartTimeUnixNano || portal.EndTimeUnixNano < chat.EndTimeUnixNano || len(chat.SpanId) != 8 {
 		t.Errorf("chat's span does not lie within the portal's: %v %v", portal, chat)
+	}
+	above := "00f067aa0ba902b7"
+	for _, name := range []string{"GET portal", "GET game", "GET email"} {
+		span := c.of(second)[name]
+		if span == nil || hex.EncodeToString(span.ParentSpanId) != above {
+			t.Fatalf("the way over three services has, for %s, %v below %s", name, span, above)
+		}
+		above = hex.EncodeToString(span.SpanId)
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

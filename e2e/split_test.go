@@ -125,6 +125,7 @@ func TestWhereAServiceIs(t *testing.T) {
 
 // A service that dies is a 502 or 503 from its caller within three seconds and a red tile, and comes back by itself.
 func TestDeadServiceAndItsReturn(t *testing.T) {
+	t.Parallel()
 	mail := start(t, "VEZE_SERVICES=email")
 	mail.keepPorts()
 	game := start(t, "VEZE_SERVICES=game", "VEZE_SERVICE_EMAIL="+mail.URL("email"))
