@@ -22,19 +22,26 @@ type screen struct{ name, address string }
 func (s *system) populate() peopled {
 	s.t.Helper()
 	var w peopled
+	for i, score := range []int{4180, 3975, 3960, 2210, 1750} {
+		s.post(200, fmt.Sprintf("game/leaderboards/submit?user_id=%s&score=%d&season=2026-11&mode=duel", []string{"nova", "orbit", "pilot", "vega", "lyra"}[i], score), "")
+	}
 	for i, r := range [][2]string{{"Hangar", "global"}, {"Kepler guild", "guild"}, {"Raid on Friday", "party"}, {"Support", "support"}} {
 		id := s.id("POST", "chat/rooms?"+url.Values{"name": {r[0]}, "kind": {r[1]}}.Encode())
 		if i == 0 {
 			w.room = id
 		}
 	}
-	for i, l := range [][2]string{
+	lines := [][2]string{
 		{"@orbit", "Warp gate is online again. Took the crew two hours."}, {"@nova", "Confirmed from Kepler station, transit in 40 s."},
 		{"@pilot", "What was it in the end?"}, {"@orbit", "A coolant valve that reported open while it was shut. We log both ends now: https://vezeuniqverse.com/log/4417"},
 		{"@nova", "Nice catch. I open a ticket so that the other gates get the same sensor."}, {"@pilot", "Thank you both. See you at the raid at eight."},
-	} {
-		s.id("POST", fmt.Sprintf("chat/rooms/%d/messages?", w.room)+url.Values{"user_id": {fmt.Sprint(11 + i%3)}, "handle": {l[0]}, "text": {l[1]}}.Encode())
 	}
+	say := func(from, to int) {
+		for i, l := range lines[from:to] {
+			s.id("POST", fmt.Sprintf("chat/rooms/%d/messages?", w.room)+url.Values{"user_id": {fmt.Sprint(11 + (from+i)%3)}, "handle": {l[0]}, "text": {l[1]}}.Encode())
+		}
+	}
+	say(0, 4)
 	for room, text := range map[int64]string{w.room + 1: "Two places free in the guild, write to @nova", w.room + 2: "I bring the shields"} {
 		s.id("POST", fmt.Sprintf("chat/rooms/%d/messages?", room)+url.Values{"user_id": {"12"}, "handle": {"@nova"}, "text": {text}}.Encode())
 	}
@@ -78,9 +85,7 @@ func (s *system) populate() peopled {
 	s.post(200, fmt.Sprintf("email/api/messages/%d/read?access_token=demo&read=true", w.html), "")
 	s.post(200, fmt.Sprintf("email/api/messages/%d/star?access_token=demo&starred=true", w.html), "")
 	s.post(200, fmt.Sprintf("email/api/messages/%d/labels?access_token=demo", w.html), `{"labels":["crew","gates"]}`)
-	for i, score := range []int{4180, 3975, 3960, 2210, 1750} {
-		s.post(200, fmt.Sprintf("game/leaderboards/submit?user_id=%s&score=%d&season=2026-11&mode=duel", []string{"nova", "orbit", "pilot", "vega", "lyra"}[i], score), "")
-	}
+	say(4, len(lines))
 	s.post(200, "game/matchmaking/enqueue?user_id=orbit&mmr=1500&mode=duel&region=eu", "")
 	return w
 }
