@@ -8,6 +8,7 @@ import (
 	"io"
 	"path"
 	"strings"
+	"sync"
 	"time"
 
 	"uniqverse/static"
@@ -22,11 +23,12 @@ type Options struct {
 	Now     func() time.Time // the clock of relative times; nil is time.Now
 }
 
-// Set is all templates, parsed. It never changes after New and is safe for concurrent use.
+// Set is all templates. What the pages share is parsed by New, a page when it is first asked for: parsing all
+// of them would be most of what a start takes. A Set is safe for concurrent use.
 type Set struct {
-	pages   map[string]*template.Template
-	shared  *template.Template
-	version string
+	pages     map[string]func() (*template.Template, error)
+	fragments func() (*template.Template, error)
+	version   string
 }
 
 // The services a page can belong to, for Page.Service.
@@ -72,7 +74,8 @@ type Notice struct {
 	Text string
 }
 
-// New parses every template. An error means that the binary was built from broken files.
+// New parses what the pages share. An error, here or at the first use of a page, means that the binary was built from
+// broken files.
 func New(o Options) (*Set, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -96,16 +99,16 @@ func New(o Options) (*Set, error) {
 			pages = append(pages, f.Name())
 		}
 	}
-	s := &Set{pages: make(map[string]*template.Template, len(pages)), shared: shared, version: o.Version}
+	// shared itself is never executed: html/template allows no clone of it afterwards.
+	s := &Set{pages: make(map[string]func() (*template.Template, error), len(pages)), fragments: sync.OnceValues(shared.Clone), version: o.Version}
 	for _, file := range pages {
-		t, err := shared.Clone()
-		if err != nil {
-			return nil, fmt.Errorf("clone layout for %s: %w", file, err)
-		}
-		if err := parse(t, file); err != nil {
-			return nil, err
-		}
-		s.pages[strings.TrimSuffix(file, ".html")] = t
+		s.pages[strings.TrimSuffix(file, ".html")] = sync.OnceValues(func() (*template.Template, error) {
+			t, err := shared.Clone()
+			if err != nil {
+				return nil, fmt.Errorf("clone layout for %s: %w", file, err)
+			}
+			return t, parse(t, file)
+		})
 	}
 	return s, nil
 }
@@ -133,9 +136,13 @@ func (s *Set) Names() []string {
 // Render writes one whole page. The page is built in memory first, so an error (an unknown name, a Data of the
 // wrong type) writes nothing and the caller can still answer with an error page.
 func (s *Set) Render(w io.Writer, name string, page Page) error {
-	t, ok := s.pages[name]
+	get, ok := s.pages[name]
 	if !ok {
 		return fmt.Errorf("render page: no template %q", name)
+	}
+	t, err := get()
+	if err != nil {
+		return err
 	}
 	return s.execute(w, t, "base", page)
 }
@@ -143,10 +150,14 @@ func (s *Set) Render(w io.Writer, name string, page Page) error {
 // Fragment writes one fragment (the Frag… constants) without the layout, for htmx. The page's Prefix and User
 // count, its Data is the same view as that of the page which holds the fragment. Nothing is written on an error.
 func (s *Set) Fragment(w io.Writer, name string, page Page) error {
-	if s.shared.Lookup(name) == nil {
+	t, err := s.fragments()
+	if err != nil {
+		return fmt.Errorf("clone fragments: %w", err)
+	}
+	if t.Lookup(name) == nil {
 		return fmt.Errorf("render fragment: no template %q", name)
 	}
-	return s.execute(w, s.shared, name, page)
+	return s.execute(w, t, name, page)
 }
 
 func (s *Set) execute(w io.Writer, t *template.Template, name string, page Page) error {
