@@ -1,0 +1,28 @@
+// Package queue is the mail that waits to leave this host: a row for each recipient, what may
+// happen to it, when it is tried again, and the report (DSN) when it could not be delivered.
+//
+// It speaks no SMTP (package courier does), holds no SQL (package store satisfies Store), and
+// knows no mailboxes: what a delivery or a failure means to the sender is asked of an Office.
+// The states follow RFC 5321 section 4.5.4, the reports RFC 3464 and RFC 6533.
+//
+// # The life of an entry
+//
+//	queued   waits for its time (NextAt)
+//	held     waits for a person; nothing is sent. Why is in Reason
+//	sending  a worker has it until LeaseUntil
+//	sent     the next host took it, and it is that host's from now on
+//	bounced  refused for good or given up after the last attempt; the sender was told
+//	dropped  a person took it out; nobody is told
+//
+// # Once more, at most
+//
+// An attempt begins with a claim that is on disk (state sending, one attempt counted) and ends
+// with a result that is written only by whoever holds the claim. A crash in between leaves the claim
+// to run out, and then the entry is tried again: a recipient gets a message at most once more for each
+// crash, and no entry is forgotten.
+//
+// # Concurrency
+//
+// Run has one goroutine that claims and one for each attempt, at most Workers, and at most PerDomain
+// for one domain; it waits for all of them. Everything else is safe for concurrent use.
+package queue

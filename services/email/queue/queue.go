@@ -1,0 +1,303 @@
+package queue
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"uniqverse/internal/web"
+)
+
+// How many attempts run at the same time.
+const (
+	Workers   = 16
+	PerDomain = 4
+)
+
+// Lease is how long a worker has an entry; an attempt is ended well before.
+const (
+	Lease       = 15 * time.Minute
+	attemptTime = 12 * time.Minute
+)
+
+// drain is how long attempts in hand may go on when the process stops.
+const drain = 2 * time.Second
+
+// Store is what a queue is kept in. T is a transaction that can also do what the Office does.
+type Store[T Tx] interface {
+	web.Transactor[T]
+
+	// Claim durably hands out up to most entries that are due: queued and their time has come, or sending and
+	// their lease is over. Each becomes sending until lease with one attempt more. No domain gets more than
+	// PerDomain together with those in busy.
+	Claim(ctx context.Context, now, lease time.Time, most int, busy map[string]int) ([]Entry, error)
+	// NextDue returns when the next entry is due; zero when none waits. Domains in full are left out.
+	NextDue(ctx context.Context, full []string) (time.Time, error)
+	// Entries returns a page of the queue, newest first; state "" means all.
+	Entries(ctx context.Context, state State, p web.Paging) ([]Entry, error)
+	// Counts returns how many entries there are in each state.
+	Counts(ctx context.Context) (map[State]int64, error)
+	// ReleaseHeld queues what is held for this reason, and returns how many that were.
+	ReleaseHeld(ctx context.Context, reason string) (int64, error)
+	// Suppressions returns a page of the suppression list, newest first.
+	Suppressions(ctx context.Context, p web.Paging) ([]Suppression, error)
+	// SuppressionOf returns why mail to an address is refused, or errs.NotFound.
+	SuppressionOf(ctx context.Context, address string) (Suppression, error)
+}
+
+// Tx is one transaction of a Store.
+type Tx interface {
+	// Now is the transaction's time.
+	Now() time.Time
+	// Enqueue adds an entry and returns its id.
+	Enqueue(e Entry) (int64, error)
+	// EntryByID returns an entry, or errs.NotFound.
+	EntryByID(id int64) (Entry, error)
+	// SaveEntry writes an entry that was read as was. When it is not as it was any more: errs.Conflict.
+	SaveEntry(was, e Entry) error
+	// EnqueuedSince counts the entries of a sender since then.
+	EnqueuedSince(user string, since time.Time) (int, error)
+	// Suppress puts an address on the list, or changes its entry there.
+	Suppress(s Suppression) error
+	// Unsuppress takes an address off the list; one that is not there is no error.
+	Unsuppress(address string) error
+}
+
+// Office is the mail service as the queue needs it.
+type Office[T Tx] interface {
+	// Outgoing opens the message of an entry as it is sent; the caller closes it.
+	Outgoing(ctx context.Context, e Entry) (body io.ReadCloser, size int64, err error)
+	// Tell prepares what an outcome means to the sender. The function is run in the transaction that writes the
+	// entry; it may be nil.
+	Tell(ctx context.Context, e Entry, o Outcome) (func(tx T) error, error)
+}
+
+// Job is one attempt.
+type Job struct {
+	Entry Entry
+	Size  int64
+	Body  io.Reader // the message with CRLF line ends
+}
+
+// Deliverer makes attempts; *courier.Courier is one. It returns when the context ends.
+type Deliverer interface {
+	Deliver(ctx context.Context, job Job) Result
+}
+
+// Options is all that a Queue needs. Store, Office, Deliverer, Log, Now and Metrics are required.
+type Options[T Tx] struct {
+	Store     Store[T]
+	Office    Office[T]
+	Deliverer Deliverer
+	// HoldAll holds what is enqueued until a person releases it. When it is false, Run first releases what is
+	// held for that reason.
+	HoldAll bool
+	Log     *slog.Logger
+	Now     func() time.Time
+	Metrics *metrics.Set
+	Jitter  func() float64 // from 0 to 1; nil is random
+}
+
+// Queue sends what waits. Make one with New.
+type Queue[T Tx] struct {
+	Options[T]
+	wake chan struct{}
+
+	mu   sync.Mutex
+	busy map[string]int // attempts that run, by domain
+
+	sent, bounced, later *metrics.Counter
+}
+
+// New returns a queue; it starts nothing.
+func New[T Tx](o Options[T]) (*Queue[T], error) {
+	if o.Store == nil || o.Office == nil || o.Deliverer == nil || o.Log == nil || o.Now == nil || o.Metrics == nil {
+		return nil, errors.New("queue: Store, Office, Deliverer, Log, Now and Metrics are required")
+	}
+	if o.Jitter == nil {
+		o.Jitter = rand.Float64
+	}
+	q := &Queue[T]{Options: o, wake: make(chan struct{}, 1), busy: map[string]int{}}
+	q.sent = o.Metrics.GetOrCreateCounter(`uniqverse_mail_attempts_total{result="sent"}`)
+	q.bounced = o.Metrics.GetOrCreateCounter(`uniqverse_mail_attempts_total{result="bounced"}`)
+	q.later = o.Metrics.GetOrCreateCounter(`uniqverse_mail_attempts_total{result="later"}`)
+	return q, nil
+}
+
+// Wake lets Run look for due entries at once. It never waits.
+func (q *Queue[T]) Wake() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run sends what is due until ctx ends. Attempts in hand then get a short time to end by themselves.
+func (q *Queue[T]) Run(ctx context.Context) error {
+	if !q.HoldAll {
+		if n, err := q.Store.ReleaseHeld(ctx, HeldBySetting); err != nil {
+			q.Log.Error("held mail could not be released", "err", err.Error())
+		} else if n > 0 {
+			q.Log.Info("mail that was held is sent now", "entries", n)
+		}
+	}
+	var running sync.WaitGroup
+	defer running.Wait()
+	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(drain, cancel) })()
+	for ctx.Err() == nil {
+		entries, err := q.claim(ctx)
+		if err != nil && ctx.Err() == nil {
+			q.Log.Error("the mail queue cannot be read; it is tried again in a minute", "err", err.Error())
+			q.pause(ctx, time.Minute)
+			continue
+		}
+		for _, e := range entries {
+			running.Go(func() {
+				defer q.done(e.Domain)
+				q.attempt(work, e)
+			})
+		}
+		if len(entries) == 0 {
+			q.sleep(ctx)
+		}
+	}
+	return nil
+}
+
+// claim takes what is due and counts it as busy.
+func (q *Queue[T]) claim(ctx context.Context) ([]Entry, error) {
+	q.mu.Lock()
+	busy, running := map[string]int{}, 0
+	for d, n := range q.busy {
+		busy[d], running = n, running+n
+	}
+	q.mu.Unlock()
+	now := q.Now()
+	due, err := q.Store.NextDue(ctx, full(busy))
+	if err != nil || due.IsZero() || due.After(now) || running >= Workers {
+		return nil, err
+	}
+	entries, err := q.Store.Claim(ctx, now, now.Add(Lease), Workers-running, busy)
+	q.mu.Lock()
+	for _, e := range entries {
+		q.busy[e.Domain]++
+	}
+	q.mu.Unlock()
+	return entries, err
+}
+
+// full returns the domains that get no more attempts now.
+func full(busy map[string]int) []string {
+	var out []string
+	for d, n := range busy {
+		if n >= PerDomain {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// sleep waits until an entry is due, something changed, or a minute is over: the clock may have been set.
+func (q *Queue[T]) sleep(ctx context.Context) {
+	wait := time.Minute
+	q.mu.Lock()
+	free, busy := Workers, full(q.busy)
+	for _, n := range q.busy {
+		free -= n
+	}
+	q.mu.Unlock()
+	if free > 0 {
+		if due, err := q.Store.NextDue(ctx, busy); err == nil && !due.IsZero() {
+			wait = min(wait, max(due.Sub(q.Now()), 10*time.Millisecond))
+		}
+	}
+	t := time.NewTimer(wait)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-q.wake:
+	case <-t.C:
+	}
+}
+
+// pause waits, whatever happens: a store that fails is not asked faster because more mail comes in.
+func (q *Queue[T]) pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+func (q *Queue[T]) done(domain string) {
+	q.mu.Lock()
+	if q.busy[domain]--; q.busy[domain] == 0 {
+		delete(q.busy, domain)
+	}
+	q.mu.Unlock()
+	q.Wake()
+}
+
+// attempt sends one entry and writes down what came of it.
+func (q *Queue[T]) attempt(ctx context.Context, e Entry) {
+	log := q.Log.With("queue_id", e.QueueID, "recipient", e.Recipient, "attempt", e.Attempts)
+	r := q.deliver(ctx, e)
+	next, outcome := e.Finish(r, q.Now(), q.Jitter())
+	switch next.State {
+	case Sent:
+		q.sent.Inc()
+	case Bounced:
+		q.bounced.Inc()
+	default:
+		q.later.Inc()
+	}
+	log.Info("mail attempt", "state", string(next.State), "host", r.Host, "reply", r.Reply)
+	// The result of an attempt is written even while the process stops, or the attempt would be repeated.
+	ctx = context.WithoutCancel(ctx)
+	if err := q.settle(ctx, e, next, outcome, r.BadMailbox); err != nil {
+		log.Error("the result of a mail attempt could not be written; the attempt is repeated when its lease is over", "err", err.Error())
+	}
+}
+
+// deliver makes the attempt within its time.
+func (q *Queue[T]) deliver(ctx context.Context, e Entry) Result {
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	body, size, err := q.Office.Outgoing(ctx, e)
+	if err != nil {
+		q.Log.Error("a queued message cannot be read", "queue_id", e.QueueID, "err", err.Error())
+		return Result{Reply: "the stored message could not be read"}
+	}
+	defer body.Close()
+	return q.Deliverer.Deliver(ctx, Job{Entry: e, Size: size, Body: body})
+}
+
+// settle writes the entry and tells the sender, in one transaction.
+func (q *Queue[T]) settle(ctx context.Context, was, e Entry, o Outcome, badMailbox bool) error {
+	tell, err := q.Office.Tell(ctx, e, o)
+	if err != nil {
+		return err
+	}
+	return q.Store.Update(ctx, nil, func(tx T) error {
+		if err := tx.SaveEntry(was, e); err != nil {
+			return err
+		}
+		if o == Failed && badMailbox {
+			if err := tx.Suppress(Suppression{Address: Address(e.Recipient), Reason: e.LastReply, Created: tx.Now()}); err != nil {
+				return err
+			}
+		}
+		if tell == nil {
+			return nil
+		}
+		return tell(tx)
+	})
+}

@@ -1,0 +1,298 @@
+package queue_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/VictoriaMetrics/metrics"
+
+	"uniqverse/internal/errs"
+	"uniqverse/internal/web"
+	"uniqverse/services/email/queue"
+)
+
+// memory is a Store for the bubble of synctest, where a database's files cannot go. It does what package store does.
+type memory struct {
+	mu      sync.Mutex
+	entries []queue.Entry
+	listed  []queue.Suppression
+	broken  error // what every claim fails with
+	asked   int   // claims that failed
+}
+
+type memoryTx struct{ m *memory }
+
+func (m *memory) Update(_ context.Context, _ *web.Once, fn func(memoryTx) error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return fn(memoryTx{m})
+}
+
+func due(e queue.Entry) (time.Time, bool) {
+	switch e.State {
+	case queue.Queued:
+		return e.NextAt, true
+	case queue.Sending:
+		return e.LeaseUntil, true
+	}
+	return time.Time{}, false
+}
+
+func (m *memory) Claim(_ context.Context, now, lease time.Time, most int, busy map[string]int) (out []queue.Entry, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.broken != nil {
+		m.asked++
+		return nil, m.broken
+	}
+	running := map[string]int{}
+	for d, n := range busy {
+		running[d] = n
+	}
+	for i := range m.entries {
+		e := &m.entries[i]
+		if at, ok := due(*e); !ok || at.After(now) || len(out) == most || running[e.Domain] >= queue.PerDomain {
+			continue
+		}
+		running[e.Domain]++
+		e.State, e.LeaseUntil, e.Attempts = queue.Sending, lease, e.Attempts+1
+		out = append(out, *e)
+	}
+	return out, nil
+}
+
+func (m *memory) NextDue(_ context.Context, full []string) (first time.Time, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, e := range m.entries {
+		if at, ok := due(e); ok && !slices.Contains(full, e.Domain) && (first.IsZero() || at.Before(first)) {
+			first = at
+		}
+	}
+	return first, nil
+}
+
+func (m *memory) Entries(context.Context, queue.State, web.Paging) ([]queue.Entry, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.Clone(m.entries), nil
+}
+
+func (m *memory) Counts(context.Context) (map[queue.State]int64, error) { return nil, nil }
+
+func (m *memory) ReleaseHeld(context.Context, string) (int64, error) { return 0, nil }
+
+func (m *memory) Suppressions(context.Context, web.Paging) ([]queue.Suppression, error) {
+	return m.listed, nil
+}
+
+func (m *memory) SuppressionOf(context.Context, string) (queue.Suppression, error) {
+	return queue.Suppression{}, errs.New(errs.NotFound, "none")
+}
+
+func (tx memoryTx) Now() time.Time { return time.Now() }
+
+func (tx memoryTx) Enqueue(e queue.Entry) (int64, error) {
+	e.ID = int64(len(tx.m.entries) + 1)
+	tx.m.entries = append(tx.m.entries, e)
+	return e.ID, nil
+}
+
+func (tx memoryTx) EntryByID(id int64) (queue.Entry, error) { return tx.m.entries[id-1], nil }
+
+func (tx memoryTx) SaveEntry(was, e queue.Entry) error {
+	if tx.m.entries[e.ID-1] != was {
+		return errs.New(errs.Conflict, "changed")
+	}
+	tx.m.entries[e.ID-1] = e
+	return nil
+}
+
+func (tx memoryTx) EnqueuedSince(string, time.Time) (int, error) { return 0, nil }
+
+func (tx memoryTx) Suppress(s queue.Suppression) error {
+	tx.m.listed = append(tx.m.listed, s)
+	return nil
+}
+
+func (tx memoryTx) Unsuppress(string) error { return nil }
+
+// office remembers what senders were told.
+type office struct{ told []queue.Outcome }
+
+func (o *office) Outgoing(context.Context, queue.Entry) (io.ReadCloser, int64, error) {
+	return io.NopCloser(strings.NewReader("x")), 1, nil
+}
+
+func (o *office) Tell(_ context.Context, _ queue.Entry, out queue.Outcome) (func(memoryTx) error, error) {
+	return func(memoryTx) error { o.told = append(o.told, out); return nil }, nil
+}
+
+// host makes attempts: each takes a while, and ends with result.
+type host struct {
+	mu      sync.Mutex
+	takes   time.Duration
+	result  queue.Result
+	running map[string]int
+	most    map[string]int // at the same time, by domain; "" is all together
+	at      []time.Time
+}
+
+func (h *host) Deliver(ctx context.Context, job queue.Job) queue.Result {
+	h.count(job.Entry.Domain, 1)
+	defer h.count(job.Entry.Domain, -1)
+	select {
+	case <-time.After(h.takes):
+		return h.result
+	case <-ctx.Done():
+		return queue.Result{Verdict: queue.Interrupted, Reply: "stopped"}
+	}
+}
+
+func (h *host) count(domain string, n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if n > 0 {
+		h.at = append(h.at, time.Now())
+	}
+	for _, d := range []string{domain, ""} {
+		h.running[d] += n
+		h.most[d] = max(h.most[d], h.running[d])
+	}
+}
+
+// begin runs a queue in the bubble; stop ends it and waits.
+func begin(t *testing.T, m *memory, h *host, o *office) (q *queue.Queue[memoryTx], stop func()) {
+	t.Helper()
+	h.running, h.most = map[string]int{}, map[string]int{}
+	q, err := queue.New(queue.Options[memoryTx]{Store: m, Office: o, Deliverer: h, Log: slog.New(slog.DiscardHandler), Now: time.Now, Metrics: metrics.NewSet(), Jitter: func() float64 { return 0.5 }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- q.Run(ctx) }()
+	return q, func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	}
+}
+
+func entry(n int, domain string) queue.Entry {
+	return queue.Entry{ID: int64(n), State: queue.Queued, Recipient: fmt.Sprintf("r%d@%s", n, domain), Domain: domain, NextAt: time.Now()}
+}
+
+// Attempts are made at their times, to the second, until the entry is given up.
+func TestAttemptsAreOnTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, h, o, began := &memory{}, &host{result: queue.Result{Reply: "450 later"}}, &office{}, time.Now()
+		m.entries = append(m.entries, entry(1, "example.org"))
+		_, stop := begin(t, m, h, o)
+		time.Sleep(72 * time.Hour)
+		stop()
+		var got []time.Duration
+		for _, at := range h.at {
+			got = append(got, at.Sub(began).Round(time.Second))
+		}
+		want := []time.Duration{0}
+		for n := 1; n < queue.MaxAttempts(); n++ {
+			d, _ := queue.Wait(n, 0.5)
+			want = append(want, want[n-1]+d)
+		}
+		if !slices.Equal(got, want) || m.entries[0].State != queue.Bounced {
+			t.Errorf("attempts at %v, want %v; then %+v", got, want, m.entries[0])
+		}
+		if told := slices.DeleteFunc(o.told, func(o queue.Outcome) bool { return o == queue.Waits }); !slices.Equal(told, []queue.Outcome{queue.Late, queue.Failed}) {
+			t.Errorf("the sender was told %v", told)
+		}
+	})
+}
+
+// No domain gets more than its share at the same time, and a slow one holds back no other.
+func TestConcurrency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, h := &memory{}, &host{takes: time.Second, result: queue.Result{Verdict: queue.Delivered}}
+		for n := range 40 {
+			m.entries = append(m.entries, entry(n+1, "big.example"))
+		}
+		for n := range 40 {
+			m.entries = append(m.entries, entry(n+41, fmt.Sprintf("d%d.example", n%20)))
+		}
+		_, stop := begin(t, m, h, &office{})
+		time.Sleep(time.Minute)
+		stop()
+		for _, e := range m.entries {
+			if e.State != queue.Sent || e.Attempts != 1 {
+				t.Fatalf("%+v", e)
+			}
+		}
+		if h.most["big.example"] != queue.PerDomain || h.most[""] != queue.Workers {
+			t.Errorf("at the same time: %d for one domain, %d in all", h.most["big.example"], h.most[""])
+		}
+	})
+}
+
+// What is added or changed is seen at once when the queue is woken.
+func TestWake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, h := &memory{}, &host{result: queue.Result{Verdict: queue.Delivered}}
+		q, stop := begin(t, m, h, &office{})
+		synctest.Wait()
+		if err := m.Update(t.Context(), nil, func(tx memoryTx) error { _, err := tx.Enqueue(entry(1, "example.org")); return err }); err != nil {
+			t.Fatal(err)
+		}
+		q.Wake()
+		synctest.Wait()
+		if m.entries[0].State != queue.Sent {
+			t.Errorf("%+v", m.entries[0])
+		}
+		stop()
+	})
+}
+
+// Stopped in the middle of an attempt, the entry is due again at once and the attempt is over within the drain.
+func TestStopInTheMiddle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, h := &memory{}, &host{takes: time.Hour}
+		m.entries = append(m.entries, entry(1, "example.org"))
+		_, stop := begin(t, m, h, &office{})
+		synctest.Wait()
+		began := time.Now()
+		stop()
+		if e := m.entries[0]; e.State != queue.Queued || e.Attempts != 1 || e.NextAt.After(time.Now()) || time.Since(began) > 3*time.Second {
+			t.Errorf("%+v after %v", e, time.Since(began))
+		}
+	})
+}
+
+// A store that fails is asked again after a pause, not in a loop, and the mail goes out when it is back.
+func TestBrokenStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, h := &memory{broken: errors.New("disk")}, &host{result: queue.Result{Verdict: queue.Permanent, Reply: "550 5.1.1 no", BadMailbox: true}}
+		m.entries = append(m.entries, entry(1, "example.org"))
+		_, stop := begin(t, m, h, &office{})
+		time.Sleep(10 * time.Minute)
+		m.mu.Lock()
+		m.broken = nil
+		m.mu.Unlock()
+		if m.asked < 9 || m.asked > 11 {
+			t.Errorf("in ten minutes the store was asked %d times", m.asked)
+		}
+		time.Sleep(2 * time.Minute)
+		stop()
+		if m.entries[0].State != queue.Bounced || len(m.listed) != 1 || m.listed[0].Address != "r1@example.org" {
+			t.Errorf("%+v, %+v", m.entries[0], m.listed)
+		}
+	})
+}
