@@ -95,6 +95,26 @@ type Config struct {
 	// needs the DNS then says `temperror`.
 	DNS string `env:"EMAIL_DNS" flag:"dns" unset:"the system's" kind:"dns"`
 
+	// What happens to mail for other domains. `hold` keeps it in the queue, and nothing is
+	// sent before an administrator of mail releases it there, one by one: what a program
+	// under test sends on a laptop never reaches anybody by accident. `smarthost` hands it to
+	// EMAIL_SMARTHOST. `direct` delivers to the hosts that each domain names (MX), which only
+	// a host with a fixed address, a name for it and port 25 open outwards can do well.
+	// What was held by this setting is sent when a start finds another value.
+	Outbound string `env:"EMAIL_OUTBOUND" unset:"hold, or smarthost where EMAIL_SMARTHOST is set" kind:"one-of:hold,smarthost,direct"`
+
+	// The server that takes our mail for other domains, as `host:port`; TLS is used where it is
+	// offered, and from the first byte on port 465. With `EMAIL_OUTBOUND=hold` it gets only
+	// what is released; without it, what is released goes to the hosts that each domain names.
+	Smarthost string `env:"EMAIL_SMARTHOST" unset:"none" kind:"host-port"`
+
+	// The name to sign in with at the smarthost. Goes with EMAIL_SMARTHOST_PASSWORD; they are
+	// sent over TLS alone, unless the smarthost is on this machine.
+	SmarthostUser string `env:"EMAIL_SMARTHOST_USER" unset:"no sign-in" kind:"text"`
+
+	// The password that belongs to EMAIL_SMARTHOST_USER.
+	SmarthostPassword Secret `env:"EMAIL_SMARTHOST_PASSWORD" unset:"no sign-in" kind:"secret"`
+
 	// The file with the certificate chain (PEM) for STARTTLS and for the submissions port.
 	// Goes with EMAIL_TLS_KEY; set both or neither. When neither is set, a self-signed pair
 	// is made in the data folder at the first start: good for trying out, but other servers
@@ -288,6 +308,17 @@ func (c Config) DemoIdentity() bool {
 // DemoForced reports whether the demo identity is on by the operator's word, and therefore
 // for requests to any host.
 func (c Config) DemoForced() bool { return c.JWTDemo == ForcedOn }
+
+// OutboundMode returns what happens to mail for other domains: hold, smarthost or direct.
+func (c Config) OutboundMode() string {
+	switch {
+	case c.Outbound != "":
+		return c.Outbound
+	case c.Smarthost != "":
+		return "smarthost"
+	}
+	return "hold"
+}
 
 // HTTPPort returns the HTTP port of a service, Off for one that this process does not run.
 // The support desk and xengine answer on chat's.

@@ -259,6 +259,9 @@ func (c *Config) check() error {
 		}
 		return fmt.Errorf("%s is %q, but %s is not set; set both, or neither for a self-signed pair", set, value, missing)
 	}
+	if err := c.checkOutbound(); err != nil {
+		return err
+	}
 	open := make(map[Port]string)
 	listeners := 0
 	for _, s := range c.settings() {
@@ -277,6 +280,21 @@ func (c *Config) check() error {
 	}
 	if listeners == 0 {
 		return errors.New("UNI_PORT (--portal-port) and every other port of the services that VEZE_SERVICES (--services) names are \"off\", so there is nothing to serve; set at least one to a port")
+	}
+	return nil
+}
+
+// checkOutbound refuses settings of outgoing mail that contradict each other.
+func (c *Config) checkOutbound() error {
+	switch {
+	case c.Outbound == "smarthost" && c.Smarthost == "":
+		return errors.New("EMAIL_OUTBOUND is \"smarthost\", but EMAIL_SMARTHOST is not set; set it to a server such as mail.example.org:587")
+	case c.Outbound == "direct" && c.Smarthost != "":
+		return fmt.Errorf("EMAIL_OUTBOUND is \"direct\", but EMAIL_SMARTHOST is %q; unset one of the two", c.Smarthost)
+	case (c.SmarthostUser == "") != (c.SmarthostPassword == ""):
+		return errors.New("EMAIL_SMARTHOST_USER and EMAIL_SMARTHOST_PASSWORD go together, and one of them is not set; set both or neither")
+	case c.SmarthostUser != "" && c.Smarthost == "":
+		return fmt.Errorf("EMAIL_SMARTHOST_USER is %q, but EMAIL_SMARTHOST is not set; set it to a server such as mail.example.org:587", c.SmarthostUser)
 	}
 	return nil
 }

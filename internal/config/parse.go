@@ -66,6 +66,8 @@ func parse(kind, text string) (any, error) {
 		return parseDomain(text)
 	case "dns":
 		return parseDNS(text)
+	case "host-port":
+		return parseHostPort(text, "a server such as mail.example.org:587")
 	case "file":
 		return parseFile(text)
 	case "url":
@@ -228,15 +230,19 @@ func parseDNS(text string) (string, error) {
 	if text == "off" {
 		return text, nil
 	}
+	return parseHostPort(text, "an address such as 127.0.0.1:53, or to off")
+}
+
+func parseHostPort(text, mend string) (string, error) {
 	host, port, err := net.SplitHostPort(text)
 	if err != nil {
-		return "", errors.New("which is not host:port; set it to an address such as 127.0.0.1:53, or to off")
+		return "", fmt.Errorf("which is not host:port; set it to %s", mend)
 	}
 	if _, err := parseHost(host); err != nil {
-		return "", errors.New("whose host is not an IP address or host name; set it to an address such as 127.0.0.1:53, or to off")
+		return "", fmt.Errorf("whose host is not an IP address or host name; set it to %s", mend)
 	}
 	if n, err := parseUint(port, 65535); err != nil || n == 0 {
-		return "", errors.New("whose port is not a number from 1 to 65535; set it to an address such as 127.0.0.1:53, or to off")
+		return "", fmt.Errorf("whose port is not a number from 1 to 65535; set it to %s", mend)
 	}
 	return text, nil
 }
