@@ -48,8 +48,8 @@ func TestTraceGoesThroughTheServices(t *testing.T) {
 	s := start(t)
 	s.post(200, "chat/rooms?name=Bridge", "")
 	for target, want := range map[string]string{
-		"chat/rooms": "chat", "portal/proxy/chat/rooms": "portal chat", "game/email/mail?user=demo&access_token=demo": "game", "email/api/messages?user=demo&access_token=demo": "email",
-		"portal/proxy/game/email/mail?user=demo&access_token=demo": "portal game", "portal/": "portal", "portal/nowhere": "portal",
+		"chat/rooms": "chat", "portal/proxy/chat/rooms": "portal chat", "game/email/mail?user=demo&access_token=demo": "game email", "email/api/messages?user=demo&access_token=demo": "email",
+		"portal/proxy/game/email/mail?user=demo&access_token=demo": "portal game email", "portal/": "portal", "portal/nowhere": "portal",
 	} {
 		r := s.call("GET", target, "", "traceparent", traceparent)
 		if got := r.Header.Get("X-QNetworks-Trace"); got != traceID {
@@ -61,6 +61,9 @@ func TestTraceGoesThroughTheServices(t *testing.T) {
 		if !regexp.MustCompile(`^([a-z]+;[0-9.]+(, )?)+$`).MatchString(r.Header.Get("X-QNetworks-Hops")) {
 			t.Errorf("GET %s: hops %q", target, r.Header.Get("X-QNetworks-Hops"))
 		}
+	}
+	if got := way(s.post(200, "portal/provision/pilot", "").Header.Get("X-QNetworks-Hops")); got != "portal email email" {
+		t.Errorf("POST /provision went by %q, want two calls to mail", got)
 	}
 	fresh := regexp.MustCompile(`^[0-9a-f]{32}$`)
 	one, two := s.get(200, "chat/rooms").Header.Get("X-QNetworks-Trace"), s.get(200, "chat/rooms", "traceparent", "nonsense").Header.Get("X-QNetworks-Trace")

@@ -5,8 +5,10 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -108,17 +110,55 @@ func ParseHops(header string) []Hop {
 	return hops
 }
 
-type traceKey struct{}
-
-// WithTrace returns a context that carries t down to the calls made on its behalf.
-func WithTrace(ctx context.Context, t *Trace) context.Context {
-	return context.WithValue(ctx, traceKey{}, t)
+// Way is an action's trace while the action goes on: where it is now, and where the calls made
+// on its behalf have been. It is safe for concurrent use.
+type Way struct {
+	now    func() *Trace
+	mu     sync.Mutex // guards beyond
+	beyond []Hop
 }
 
-// TraceOf returns the trace that ctx carries, or nil.
+// NewWay returns a way whose trace, with the hop of the service that asks, is what now returns.
+func NewWay(now func() *Trace) *Way { return &Way{now: now} }
+
+// Add notes the hops that the answer of a call named beyond our own.
+func (w *Way) Add(hops []Hop) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.beyond = append(w.beyond, hops[:max(0, min(len(hops), maxHops-len(w.beyond)))]...)
+}
+
+// Beyond returns the hops of the calls that were answered so far.
+func (w *Way) Beyond() []Hop {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.beyond)
+}
+
+type wayKey struct{}
+
+// WithWay returns a context that carries w down to the calls made on its behalf.
+func WithWay(ctx context.Context, w *Way) context.Context {
+	return context.WithValue(ctx, wayKey{}, w)
+}
+
+// WayOf returns the way that ctx carries, or nil.
+func WayOf(ctx context.Context) *Way {
+	w, _ := ctx.Value(wayKey{}).(*Way)
+	return w
+}
+
+// WithTrace is WithWay for an action that stays where it is.
+func WithTrace(ctx context.Context, t *Trace) context.Context {
+	return WithWay(ctx, NewWay(func() *Trace { return t }))
+}
+
+// TraceOf returns the trace of the way that ctx carries, as it is now, or nil.
 func TraceOf(ctx context.Context) *Trace {
-	t, _ := ctx.Value(traceKey{}).(*Trace)
-	return t
+	if w := WayOf(ctx); w != nil {
+		return w.now()
+	}
+	return nil
 }
 
 func randomHex(n int) string {

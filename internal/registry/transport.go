@@ -50,7 +50,8 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if out.Header == nil {
 		out.Header = http.Header{}
 	}
-	if tr := event.TraceOf(req.Context()); tr != nil {
+	tr := event.TraceOf(req.Context())
+	if tr != nil {
 		out.Header.Set("Traceparent", tr.Traceparent())
 		if hops := event.FormatHops(tr.Hops); hops != "" {
 			out.Header.Set("X-Qnetworks-Hops", hops)
@@ -58,6 +59,17 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 			out.Header.Del("X-Qnetworks-Hops")
 		}
 	}
+	res, err := t.send(req, out)
+	if err == nil && tr != nil {
+		if hops := event.ParseHops(res.Header.Get("X-Qnetworks-Hops")); len(hops) > len(tr.Hops) {
+			event.WayOf(req.Context()).Add(hops[len(tr.Hops):])
+		}
+	}
+	return res, err
+}
+
+// send takes out to the service; req is what it was made from.
+func (t *transport) send(req, out *http.Request) (*http.Response, error) {
 	if t.r.far[t.name] != nil {
 		return t.callFar(out)
 	}

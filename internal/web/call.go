@@ -77,6 +77,7 @@ type Call struct {
 	w        http.ResponseWriter
 	handler  *Handler
 	trace    *event.Trace
+	way      *event.Way // the same while it goes on, for calls to other services
 	isPage   bool
 	route    string    // "GET /rooms", for metrics; "" before a route was found
 	endpoint *Endpoint // nil before a route was found

@@ -209,7 +209,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, end := h.begin(c, r)
 	c.Request = r.WithContext(context.WithValue(ctx, callKey{}, c))
 	rw.before = func(status int) {
-		hops := c.Trace().Hops
+		hops := append(c.Trace().Hops, c.way.Beyond()...)
 		if down := event.ParseHops(rw.Header().Get("X-QNetworks-Hops")); len(down) >= len(hops) {
 			hops = down // a proxied answer tells the whole way, ours included
 		}
@@ -255,7 +255,8 @@ func (h *Handler) begin(c *Call, r *http.Request) (context.Context, func(int)) {
 		t = t.Child()
 	}
 	c.trace = t
-	return event.WithTrace(r.Context(), t), end
+	c.way = event.NewWay(c.Trace)
+	return event.WithWay(r.Context(), c.way), end
 }
 
 func (h *Handler) recovered(c *Call, rw *recorder, p any) {

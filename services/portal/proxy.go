@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"uniqverse/internal/errs"
-	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 )
 
@@ -33,7 +32,7 @@ func (s *Service) forward(c *web.Call, w http.ResponseWriter, _ forwardParams) e
 	}
 	target.Path, target.RawPath = path, rest
 	job := &forwarding{target: target, prefix: c.Prefix + "/proxy/" + name, host: c.Request.Host}
-	ctx := context.WithValue(event.WithTrace(c.Context(), c.Trace()), forwardingKey{}, job)
+	ctx := context.WithValue(c.Context(), forwardingKey{}, job)
 	for h := range w.Header() {
 		if h != "X-Qnetworks-Trace" {
 			w.Header().Del(h) // the service sets its own
