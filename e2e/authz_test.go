@@ -185,6 +185,10 @@ func withThings(t *testing.T, s *system, bearer string, ann, bob int64) {
 		s.sendMail("eve@example.org", user+"@vezeuniqverse.com", "hello", "hello")
 		s.post(200, fmt.Sprintf("chat/tickets?subject=help&created_by=%d", id), "", "Authorization", "Bearer "+bearer)
 	}
+	if bearer != "demo" { // the queue's entry 1: dropped, so that no line of the matrix can send it
+		s.post(202, "email/api/send?from=ann&to=x@example.org&text=hi", "", "Authorization", "Bearer "+bearer)
+		s.post(200, "email/api/queue/1/drop", "", "Authorization", "Bearer "+bearer)
+	}
 }
 
 // everyScope is every scope there is.

@@ -20,6 +20,7 @@
 //	PageDocs          docs                DocsView          /docs of every service
 //	PageInbox         email_inbox         InboxView         email / and /inbox
 //	PageMessage       email_message       MessageView       email /messages/{id}
+//	PageQueue         email_queue         QueueView         email /queue
 //	PageChatHome      chat_home           ChatHomeView      chat /
 //	PageRooms         chat_rooms          RoomsView         chat /rooms
 //	PageRoom          chat_room           RoomView          chat /rooms/{id}

@@ -79,10 +79,11 @@ func DefaultNav(service string, admin bool) []Link {
 			{Label: "API", Href: "/docs", Icon: "book", Key: "a"},
 		}
 	case Email:
-		return []Link{
-			{Label: "Inbox", Href: "/inbox", Icon: "inbox", Key: "i"},
-			{Label: "API", Href: "/docs", Icon: "book", Key: "a"},
+		nav := []Link{{Label: "Inbox", Href: "/inbox", Icon: "inbox", Key: "i"}}
+		if admin {
+			nav = append(nav, Link{Label: "Queue", Href: "/queue", Icon: "send", Key: "q"})
 		}
+		return append(nav, Link{Label: "API", Href: "/docs", Icon: "book", Key: "a"})
 	case Chat, Desk:
 		return []Link{
 			{Label: "Rooms", Href: "/rooms", Icon: "chat", Key: "r"},

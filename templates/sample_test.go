@@ -137,6 +137,13 @@ func emailSamples() []sample {
 	empty := templates.InboxView{Mailbox: "ada@vezeuniqverse.com", Swaks: "swaks --server localhost:2525 --to ada@vezeuniqverse.com", Filters: inbox.Filters, EventsURL: inbox.EventsURL}
 	found := empty
 	found.Query, found.Hidden = "permit", map[string]string{"access_token": "demo"}
+	queue := templates.QueueView{Here: "/queue", HoldAll: true, Filters: []templates.Tab{{Label: "All", Href: "/queue", Current: true, Count: 4}, {Label: "held", Href: "/queue?state=held", Count: 1}},
+		Pager: templates.Pager{Next: "/queue?before=11"}, Suppressions: []templates.SuppressionRow{{Address: "gone@comet.example", Reason: "550 5.1.1 No such user", Created: before(50 * time.Hour)}},
+		Rows: []templates.OutboundRow{
+			{ID: 14, MessageID: 442, QueueID: "K3VXQ7AZ2M5PLD4T", From: pilot.Email, Recipient: "harbour@yards.example", State: "held", Reason: "this installation sends nothing to other hosts by itself", Created: before(2 * time.Minute), Actions: []string{"release", "drop"}},
+			{ID: 13, QueueID: "R8VXQ7AZ2M5PLD4T", From: pilot.Email, Recipient: "news@orbit.example", State: "queued", Attempts: 2, Next: noon.Add(11 * time.Minute), LastReply: "450 4.2.1 Mailbox busy, try again later", Host: "mx.orbit.example [192.0.2.7]", Created: before(20 * time.Minute), Actions: []string{"retry", "hold", "drop"}},
+			{ID: 12, QueueID: "A1VXQ7AZ2M5PLD4T", Recipient: "gone@comet.example", State: "bounced", Attempts: 1, LastReply: "550 5.1.1 No such user", Host: "mx.comet.example [192.0.2.9]", Created: before(50 * time.Hour), Actions: []string{"retry"}},
+			{ID: 11, MessageID: 400, QueueID: "B2VXQ7AZ2M5PLD4T", From: pilot.Email, Recipient: "nova@yards.example", State: "sent", Attempts: 1, LastReply: "250 2.0.0 queued as 7", Host: "mx.yards.example [192.0.2.8]", Created: before(60 * time.Hour)}}}
 	frame := templates.Page{Title: "Inbox", Service: templates.Email, Prefix: "/proxy/email", Path: "/inbox"}
 	at := func(path, title string) templates.Page { p := frame; p.Path, p.Title = path, title; return p }
 	return []sample{
@@ -145,6 +152,8 @@ func emailSamples() []sample {
 		{templates.PageInbox, "nothing-found", at("/inbox?q=permit", "Inbox").With(found)},
 		{templates.PageMessage, "", at("/messages/442", msg.Subject).With(msg)},
 		{templates.PageMessage, "html", at("/messages/442", msg.Subject).With(html)},
+		{templates.PageQueue, "", at("/queue", "Queue").With(queue)},
+		{templates.PageQueue, "empty", at("/queue?state=held", "Queue").With(templates.QueueView{Here: "/queue?state=held"})},
 		{templates.PageMessage, "bare", at("/messages/9", "(no subject)").With(templates.MessageView{ID: 9, Mailbox: pilot.Email})},
 	}
 }

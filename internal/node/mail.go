@@ -14,6 +14,8 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
+	"uniqverse/services/email/courier"
+	"uniqverse/services/email/signer"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/cert"
 	"uniqverse/smtpd/dnsclient"
@@ -23,7 +25,17 @@ import (
 // email makes the mail service and, before it, the SMTP listeners that hand it what arrives.
 func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	log := n.opts.Log.With("svc", "email")
-	s, err := email.New(email.Options{Store: store.NewEmail(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Demo: n.cfg.DemoIdentity(),
+	dns, err := dnsclient.New(n.cfg.DNS)
+	if err != nil {
+		return part{}, fmt.Errorf("EMAIL_DNS (--dns) is %q: %w", n.cfg.DNS, err)
+	}
+	out, err := courier.New(courier.Options{Name: n.cfg.Domain, Resolver: dns,
+		Smarthost: courier.Smarthost{Addr: n.cfg.Smarthost, User: n.cfg.SmarthostUser, Password: n.cfg.SmarthostPassword.Reveal()}})
+	if err != nil {
+		return part{}, err
+	}
+	s, err := email.New(email.Options{Deliverer: out, Signer: signer.New(filepath.Join(n.cfg.DataDir, "dkim"), n.cfg.Domain, n.opts.Now), HoldAll: n.cfg.OutboundMode() == "hold",
+		Store: store.NewEmail(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Demo: n.cfg.DemoIdentity(),
 		Dir: filepath.Join(n.cfg.DataDir, "mail"), SMTPPort: n.listeners.smtpPort(smtpd.MX), Log: log, Now: n.opts.Now, Metrics: n.metrics, DiskFull: store.IsFull})
 	if err != nil {
 		return part{}, err
@@ -36,10 +48,6 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	keys, err := n.certificate()
 	if err != nil {
 		return part{}, err
-	}
-	dns, err := dnsclient.New(n.cfg.DNS)
-	if err != nil {
-		return part{}, fmt.Errorf("EMAIL_DNS (--dns) is %q: %w", n.cfg.DNS, err)
 	}
 	var backend smtpd.Backend = s
 	if n.traces != nil {

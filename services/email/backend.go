@@ -66,7 +66,7 @@ func (s *Service) CheckRecipient(ctx context.Context, ses smtpd.Session, to stri
 		if ses.User == "" {
 			return smtpd.RelayDenied()
 		}
-		return &smtpd.Reply{Code: 550, Enhanced: "5.7.1", Text: "This version delivers mail inside " + s.ascii + " only; it sends nothing to other hosts"}
+		return s.replied(s.checkOutside(ctx, to))
 	}
 	users, err := s.resolve(ctx, local)
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
 	"uniqverse/services/email/mime"
+	"uniqverse/services/email/queue"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/header"
 )
@@ -28,9 +29,22 @@ type incoming struct {
 	raw   Raw
 	row   Message // what all its copies have in common
 	boxes []destination
+	away  []queue.Entry // recipients at other hosts
 	trace *event.Trace
 	start time.Time
+
+	sender string // local part of the user who submits it; "" for mail from elsewhere
+	free   bool   // the limit on outgoing mail does not hold
+	always bool   // also into a full mailbox
+
+	// What the transaction did.
+	copyID    int64 // the sender's copy
+	delivered int   // mailboxes that got it
+	queued    int   // recipients at other hosts
 }
+
+// commit runs the transaction that stores a message.
+type commit func(fn func(tx Tx) error) error
 
 // destination is a mailbox that a message goes to, and the address that led there.
 type destination struct{ user, recipient string }
@@ -38,48 +52,54 @@ type destination struct{ user, recipient string }
 // Deliver stores the message for all recipients in one durable transaction, or for none. See
 // the package comment for what it promises.
 func (s *Service) Deliver(ctx context.Context, env *smtpd.Envelope, msg *smtpd.Message) error {
-	in := &incoming{env: env, start: s.Now()}
+	in := &incoming{env: env, start: s.Now(), free: env.Loopback}
+	return s.replied(s.accept(ctx, in, msg, func(fn func(tx Tx) error) error { return s.Store.Update(ctx, nil, fn) }))
+}
+
+// accept takes a message over: into mailboxes here, and into the queue for recipients elsewhere.
+func (s *Service) accept(ctx context.Context, in *incoming, msg *smtpd.Message, run commit) error {
+	env := in.env
 	if t, ok := event.ParseTraceparent(env.Traceparent); ok {
 		in.trace = t
 	} else {
 		in.trace = event.NewTrace()
 	}
-	boxes, err := s.destinations(ctx, env.Recipients)
-	if err != nil {
-		return s.replied(err)
+	if err := s.destinations(ctx, in); err != nil {
+		return err
 	}
-	in.boxes = boxes
 	c, err := s.receive(in, msg)
 	if err != nil {
-		return s.replied(err)
+		return err
 	}
 	kept := false
 	if in.raw.File != "" {
 		defer func() { s.files.settle(in.raw.File, kept) }()
 	}
 	defer c.Close() // before settle: an open file cannot be removed everywhere
-	if in.raw.Size > s.Quota {
+	if in.raw.Size > s.Quota && len(in.boxes) > 0 {
 		return &smtpd.Reply{Code: 552, Enhanced: "5.2.2", Text: "The message is larger than the whole mailbox may be"}
 	}
 	r := s.read(c)
 	if env.User != "" {
 		if err := s.checkAuthor(ctx, in, r); err != nil {
-			return s.replied(err)
+			return err
 		}
+		in.sender, _ = splitAddress(env.User)
+	}
+	if err := s.sign(in, c); err != nil {
+		return err
 	}
 	s.describe(in, r)
-	var stored int
-	err = s.Store.Update(ctx, nil, func(tx Tx) error {
-		var err error
-		stored, err = s.store(tx, in)
-		return err
-	})
+	err = run(func(tx Tx) error { return s.store(tx, in) })
 	if err != nil {
 		kept = errs.Is(err, errs.Unavailable) // a disk that failed may have the row: the next start's sweep decides
-		return s.replied(err)
+		return err
 	}
-	kept = stored > 0
-	s.count(in, stored)
+	kept = in.delivered > 0 || in.copyID != 0
+	s.count(in, in.delivered)
+	if in.queued > 0 {
+		s.queue.Wake()
+	}
 	return nil
 }
 
@@ -100,24 +120,32 @@ func (s *Service) count(in *incoming, stored int) {
 
 // destinations resolves the recipients once more, for an alias may have changed since RCPT,
 // and drops repeats: a mailbox gets one copy.
-func (s *Service) destinations(ctx context.Context, recipients []string) ([]destination, error) {
-	var out []destination
-	for _, to := range recipients {
-		local, _ := splitAddress(to)
+func (s *Service) destinations(ctx context.Context, in *incoming) error {
+	for _, to := range in.env.Recipients {
+		local, domain := splitAddress(to)
+		if domain != "" && !s.ours(domain) {
+			if in.env.User == "" {
+				return smtpd.RelayDenied()
+			}
+			if err := s.addAway(in, to); err != nil {
+				return err
+			}
+			continue
+		}
 		users, err := s.resolve(ctx, local)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		for _, u := range users {
-			if !slices.ContainsFunc(out, func(d destination) bool { return d.user == u }) {
-				out = append(out, destination{user: u, recipient: to})
+			if !slices.ContainsFunc(in.boxes, func(d destination) bool { return d.user == u }) {
+				in.boxes = append(in.boxes, destination{user: u, recipient: to})
 			}
 		}
 	}
-	if len(out) == 0 {
-		return nil, smtpd.UnknownUser()
+	if len(in.boxes)+len(in.away) == 0 {
+		return smtpd.UnknownUser()
 	}
-	return out, nil
+	return nil
 }
 
 // receive takes the bytes of a message over: into memory, or into a file that is on disk when
@@ -261,30 +289,27 @@ func word(w string) string {
 	return w
 }
 
-// store writes the message into every mailbox that does not have it yet, and returns into how
-// many.
-func (s *Service) store(tx Tx, in *incoming) (stored int, err error) {
+// store writes the message into every mailbox that does not have it yet, and into the queue.
+func (s *Service) store(tx Tx, in *incoming) error {
+	in.copyID, in.delivered, in.queued = 0, 0, 0
 	var fresh []Message
 	for _, d := range in.boxes {
 		box, made, err := tx.EnsureMailbox(d.user, madeByMail)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		if made {
 			s.made.Inc()
 		}
-		if box.Bytes >= s.Quota && len(in.boxes) == 1 {
-			return 0, smtpd.QuotaExceeded()
+		if box.Bytes >= s.Quota && len(in.boxes) == 1 && !in.always {
+			return smtpd.QuotaExceeded()
 		}
-		if in.raw.MessageID != "" {
-			again, err := tx.Repeated(box.ID, in.raw, tx.Now().Add(-repeatedWithin))
+		if again, err := s.repeats(tx, in, box.ID); err != nil || again {
 			if err != nil {
-				return 0, err
+				return err
 			}
-			if again {
-				s.repeated.Inc()
-				continue
-			}
+			s.repeated.Inc()
+			continue
 		}
 		m := in.row
 		m.MailboxID, m.User, m.Recipient = box.ID, box.User, d.recipient
@@ -293,24 +318,47 @@ func (s *Service) store(tx Tx, in *incoming) (stored int, err error) {
 		}
 		fresh = append(fresh, m)
 	}
-	if len(fresh) == 0 {
-		return 0, nil
+	in.delivered = len(fresh)
+	fresh, again, err := s.senderCopy(tx, in, fresh)
+	if err != nil || len(fresh) == 0 {
+		return err
 	}
 	rawID, err := tx.AddRaw(in.raw)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	trace := in.trace.Step("email", s.Now().Sub(in.start))
-	for _, m := range fresh {
+	for i, m := range fresh {
 		m.RawID = rawID
 		if m.ID, err = tx.AddMessage(m); err != nil {
-			return 0, err
+			return err
+		}
+		if m.User == in.sender {
+			in.copyID = m.ID
+			if err := tx.SetLabels(m, []string{labelSent}); err != nil {
+				return err
+			}
+			m.Labels = []string{labelSent}
+		}
+		if i >= in.delivered {
+			continue // the sender's copy: nothing was received
 		}
 		if err := emit(tx, event.MailReceived, m.User, trace, receivedEvent(s.wire(m))); err != nil {
-			return 0, err
+			return err
 		}
 	}
-	return len(fresh), nil
+	if again {
+		return nil
+	}
+	return s.enqueue(tx, in, rawID, fresh[:in.delivered])
+}
+
+// repeats reports whether a mailbox got this very message a short while ago.
+func (s *Service) repeats(tx Tx, in *incoming, mailbox int64) (bool, error) {
+	if in.raw.MessageID == "" {
+		return false, nil
+	}
+	return tx.Repeated(mailbox, in.raw, tx.Now().Add(-repeatedWithin))
 }
 
 // arrival is the payload of mail.received: the list's row, its id under the name that an

@@ -331,7 +331,10 @@ func TestRecipients(t *testing.T) {
 		{"a disabled user", false, user, at("eve"), "550 5.2.1"},
 		{"an alias", false, user, at("crew"), ""},
 		{"a provisioned mailbox", false, user, at("testuser"), ""},
-		{"outside, submitted", false, submitter, "x@example.org", "550 5.7.1"},
+		{"outside, submitted", false, submitter, "x@example.org", ""},
+		{"a machine, submitted", false, submitter, "x@[192.0.2.1]", "550 5.1.2"},
+		{"a name without a dot, submitted", false, submitter, "x@localhost", "550 5.1.2"},
+		{"no domain, submitted", false, submitter, "whoever", "550 5.1.2"},
 		{"inside, submitted", false, submitter, at("mallory"), ""},
 	} {
 		w := worlds[c.demo]

@@ -2,8 +2,9 @@
 // that show them, and the backend that package smtpd delivers to.
 //
 // It is not the SMTP edge (package smtpd has the protocol and the sender checks), holds no SQL
-// (its Store is satisfied by package store), and sends nothing to other hosts yet: mail for
-// another domain is refused with a text that says so.
+// (its Store is satisfied by package store), and does not speak to other hosts itself: what
+// leaves is written by package compose, signed by package signer, waits in package queue and is
+// taken away by package courier, all below this one.
 //
 // # What a 250 means
 //
@@ -20,6 +21,19 @@
 // The same message again (Message-ID, envelope and SHA-256) to the same mailbox within an
 // hour is answered 250 and not stored twice: its sender never saw our first 250. A message
 // without a Message-ID has nothing to be known by and is always stored.
+//
+// # Mail that people send
+//
+// A message that a user submits, over SMTP or by POST /api/send, is stored as one that arrives is, in
+// the same transaction: into the mailboxes here that it is for, into the sender's own with the label "sent"
+// and already read, and as an entry of the queue for each recipient at another host. Whoever writes to
+// themselves has one copy. Bcc is taken out before anything is stored. Mail to other hosts
+// needs exactly one From field, is signed before it is stored, and is held unless Options say
+// otherwise. Its sender has DailyLimit recipients elsewhere a day.
+//
+// What cannot be delivered comes back as a report (RFC 3464) from postmaster into the mailbox of
+// whoever sent it, in the transaction that writes the result; there is never a report about a report. A copy and a report
+// are stored in a mailbox that is over its quota, too.
 //
 // # Who has a mailbox
 //
@@ -47,8 +61,11 @@
 //	mail.read      message_id, user, unread
 //	mail.star      message_id, user, starred
 //	mail.labels    message_id, user, labels
+//	mail.sent      message_id, user, queue_id, recipient, host, reply
+//	mail.bounced   the same
 //
-// where message_id is the id of the list's row and user the mailbox's address.
+// where message_id is the id of the list's row and user the mailbox's address. mail.sent and mail.bounced
+// come once for each recipient and name the sender's copy; for recipients here host is "".
 //
 // # Concurrency
 //

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -17,6 +18,8 @@ import (
 	"uniqverse/internal/auth"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/services/email/queue"
+	"uniqverse/services/email/signer"
 )
 
 // DefaultQuota is what a mailbox may hold, in bytes, unless Options say otherwise.
@@ -42,7 +45,7 @@ type Users interface {
 // Store is what the service keeps its things in. Reads see what was committed when they
 // begin; what does not exist is errs.NotFound.
 type Store interface {
-	web.Transactor[Tx]
+	queue.Store[Tx]
 
 	// MailboxByName returns the mailbox with the local part.
 	MailboxByName(ctx context.Context, user string) (Mailbox, error)
@@ -66,8 +69,7 @@ type Store interface {
 
 // Tx is one transaction of the store. See web.Transactor.
 type Tx interface {
-	// Now is the transaction's time.
-	Now() time.Time
+	queue.Tx
 	// Emit publishes the event on the stream after the commit.
 	Emit(stream string, ev event.Event)
 
@@ -87,7 +89,7 @@ type Tx interface {
 	SetAlias(alias string, targets []string) error
 }
 
-// Options is all that a Service needs. Store, Hub, Users, Domain, Dir, Log, Now and Metrics are required.
+// Options is all that a Service needs. Store, Hub, Users, Domain, Dir, Log, Now, Metrics, Deliverer and Signer are required.
 type Options struct {
 	Store    Store
 	Hub      hub.Hub
@@ -103,6 +105,18 @@ type Options struct {
 	// DiskFull tells a full disk from other failures of the store, so that senders hear
 	// 452 4.3.1 rather than 451 4.3.0. nil never does.
 	DiskFull func(error) bool
+
+	Deliverer queue.Deliverer // takes mail to other hosts
+	Signer    Signer          // signs it
+	HoldAll   bool            // mail to other hosts is held until an administrator releases it
+}
+
+// Signer signs outgoing mail; *signer.Signer is one.
+type Signer interface {
+	// Sign returns the fields to put before a message; present counts the fields that it has.
+	Sign(message io.Reader, present map[string]int) ([]byte, error)
+	// Records returns what the DNS must say for the signatures to hold.
+	Records() ([]signer.Record, error)
 }
 
 // Service is the mail service. Make one with New.
@@ -110,6 +124,7 @@ type Service struct {
 	Options
 	ascii string // Domain in lower case and ASCII
 	files *files
+	queue *queue.Queue[Tx]
 	fresh *rate.Limiter // mailboxes made for an RCPT alone
 
 	mu      sync.Mutex
@@ -120,8 +135,8 @@ type Service struct {
 
 // New returns the service; it opens nothing and starts nothing.
 func New(o Options) (*Service, error) {
-	if o.Store == nil || o.Hub == nil || o.Users == nil || o.Log == nil || o.Now == nil || o.Metrics == nil || o.Dir == "" {
-		return nil, errors.New("email: Store, Hub, Users, Log, Now, Metrics and Dir are required")
+	if o.Store == nil || o.Hub == nil || o.Users == nil || o.Log == nil || o.Now == nil || o.Metrics == nil || o.Dir == "" || o.Deliverer == nil || o.Signer == nil {
+		return nil, errors.New("email: Store, Hub, Users, Log, Now, Metrics, Dir, Deliverer and Signer are required")
 	}
 	ascii, err := idna.Lookup.ToASCII(strings.ToLower(o.Domain))
 	if err != nil || ascii == "" {
@@ -142,10 +157,11 @@ func New(o Options) (*Service, error) {
 	s.malformed = counter("malformed_total")
 	s.spam = counter("spam_total")
 	s.made = counter("mailboxes_made_total")
-	return s, nil
+	s.queue, err = queue.New(queue.Options[Tx]{Store: o.Store, Office: office{s}, Deliverer: o.Deliverer, HoldAll: o.HoldAll, Log: o.Log, Now: o.Now, Metrics: o.Metrics})
+	return s, err
 }
 
-// Run removes the files that a crash left without a row, then returns when ctx ends.
+// Run removes the files that a crash left without a row and sends what is in the queue; it returns when ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	removed, err := s.files.sweep(ctx, s.Store.FileKnown)
 	switch {
@@ -156,8 +172,7 @@ func (s *Service) Run(ctx context.Context) error {
 	case removed > 0:
 		s.Log.Info("removed files of messages whose delivery was never acknowledged", "files", removed)
 	}
-	<-ctx.Done()
-	return nil
+	return s.queue.Run(ctx)
 }
 
 // Discovery is what the service says of itself.
@@ -166,7 +181,7 @@ func (s *Service) Discovery() web.Discovery {
 		Name: "email", Category: "communication",
 		Routes: []web.Route{{Label: "Inbox", Href: "/inbox"}, {Label: "API", Href: "/docs"}},
 		Scopes: []string{"email.read", "email.send", "email.admin"},
-		Events: []string{event.MailReceived, event.MailRead, event.MailStar, event.MailLabels},
+		Events: []string{event.MailReceived, event.MailRead, event.MailStar, event.MailLabels, event.MailSent, event.MailBounced},
 	}
 }
 

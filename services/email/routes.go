@@ -15,7 +15,11 @@ func (s *Service) Endpoints() []web.Endpoint {
 	anyToken.Describe = "email.read for one's own mailbox; portal.provision or email.admin for others'"
 	admin := web.NeedsToken("email.admin")
 
-	return []web.Endpoint{
+	send, anySender := web.NeedsToken("email.send"), web.NeedsToken("")
+	send.Describe = "from the caller's own address and aliases; from others with email.admin"
+	anySender.Describe = "email.send or email.admin"
+
+	all := []web.Endpoint{
 		web.Query("GET", "/api/messages", read, "A mailbox, newest first", s.list),
 		web.Query("GET", "/api/messages/{id}", read, "One message with its text, parts and what the checks found", s.get),
 		web.Stream("GET", "/api/messages/{id}/raw", read, "The message as it came, with the fields that this server put before it", s.rawMessage),
@@ -32,6 +36,10 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Query("GET", "/api/aliases", admin, "Every alias and where it leads", s.aliases),
 		web.Command("POST", "/api/aliases", admin, "Let an alias lead to mailboxes; to none: remove it. \"*\" is the catch-all", s.Store, s.setAlias),
 
+		web.Query("POST", "/api/send", send, "Send a mail from one's own address", s.send).Status(202).MaxBody(maxSend),
+		web.Query("POST", "/jmap/send", anySender, "Send a notice: for services, and for people as themselves", s.notify).Status(202).MaxBody(maxSend),
+		web.Query("GET", "/api/dkim", admin, "The DNS records to publish, so that others can verify our signatures", s.dkim),
+
 		web.View("/", page, "Inbox", s.inboxPage),
 		web.View("/inbox", page, "Inbox", s.inboxPage),
 		web.View("/messages/{id}", page, "One message", s.messagePage),
@@ -40,4 +48,5 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Command("POST", "/messages/{id}/star", page, "The page's form: set or remove the star", s.Store, s.star).Redirect(back),
 		web.Command("POST", "/messages/{id}/labels", page, "The page's form: replace the labels", s.Store, s.label).Redirect(back),
 	}
+	return append(all, s.queue.Endpoints()...)
 }

@@ -25,6 +25,7 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
+	"uniqverse/services/email/signer"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/senderauth"
 	"uniqverse/store"
@@ -62,6 +63,10 @@ func (who) Authenticate(r *http.Request, tokenWanted bool) (web.Caller, error) {
 		return person(4, "game.play")
 	case "admin":
 		return person(5, "email.read", "email.admin")
+	case "writer":
+		return person(6, "email.read", "email.send")
+	case "desk":
+		return web.Caller{Server: "desk", Scopes: []string{"email.send", "email.admin"}, Via: via}, nil
 	case "portal":
 		return web.Caller{Server: "portal", Scopes: []string{"portal.provision"}, Via: via}, nil
 	}
@@ -97,6 +102,7 @@ type world struct {
 	svc  *email.Service
 	srv  *httptest.Server
 	now  *atomic.Int64 // unix ms of the clock; 0 follows the real one
+	peer *peer         // the next host
 	stop func()
 }
 
@@ -106,7 +112,7 @@ func start(t *testing.T, dir string, change ...func(*email.Options)) *world {
 	if dir == "" {
 		dir = t.TempDir()
 	}
-	w := &world{t: t, dir: dir, now: new(atomic.Int64)}
+	w := &world{t: t, dir: dir, now: new(atomic.Int64), peer: &peer{}}
 	now := func() time.Time {
 		if ms := w.now.Load(); ms != 0 {
 			return time.UnixMilli(ms)
@@ -129,7 +135,8 @@ func start(t *testing.T, dir string, change ...func(*email.Options)) *world {
 	}
 	log := slog.New(slog.DiscardHandler)
 	opts := email.Options{Store: store.NewEmail(w.db), Hub: w.hub, Users: people{}, Domain: domain, Demo: true, Dir: filepath.Join(dir, "mail"),
-		Log: log, Now: now, Metrics: metrics.NewSet(), DiskFull: store.IsFull}
+		Log: log, Now: now, Metrics: metrics.NewSet(), DiskFull: store.IsFull,
+		Deliverer: w.peer, Signer: signer.New(filepath.Join(dir, "dkim"), domain, now), HoldAll: true}
 	for _, c := range change {
 		c(&opts)
 	}

@@ -1,0 +1,246 @@
+package email
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"uniqverse/internal/errs"
+	"uniqverse/internal/event"
+	"uniqverse/internal/web"
+	"uniqverse/services/email/mime"
+	"uniqverse/services/email/queue"
+	"uniqverse/services/email/signer"
+	"uniqverse/smtpd"
+	"uniqverse/smtpd/header"
+)
+
+// labelSent marks the copy that a sender keeps.
+const labelSent = "sent"
+
+// DailyLimit is how many recipients at other hosts one sender has a day. It holds back neither the demo identity, nor
+// services, nor email.admin, nor SMTP from a loopback peer.
+const DailyLimit = 1000
+
+// maxHead bounds what is read of a message for its header, in bytes; the edge takes less.
+const maxHead = 1 << 20
+
+// checkOutside says whether mail to an address at another host is taken.
+func (s *Service) checkOutside(ctx context.Context, to string) error {
+	if _, _, err := queue.Split(to); err != nil {
+		return &smtpd.Reply{Code: 550, Enhanced: "5.1.2", Text: "The address names no domain that mail can be sent to", Err: err}
+	}
+	why, err := s.Store.SuppressionOf(ctx, queue.Address(to))
+	if errs.Is(err, errs.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return &smtpd.Reply{Code: 550, Enhanced: "5.7.1", Text: "Nothing is sent to this address (suppression list): " + why.Reason}
+}
+
+// addAway puts a recipient at another host on the message's list.
+func (s *Service) addAway(in *incoming, to string) error {
+	local, domain, err := queue.Split(to)
+	if err != nil {
+		return &smtpd.Reply{Code: 550, Enhanced: "5.1.2", Text: "The address names no domain that mail can be sent to", Err: err}
+	}
+	in.away = append(in.away, queue.Entry{Recipient: local + "@" + domain, Domain: domain})
+	return nil
+}
+
+// sign puts our signatures before a message that leaves this host. It works on the goroutine that delivers.
+func (s *Service) sign(in *incoming, c *content) error {
+	if len(in.away) == 0 {
+		return nil
+	}
+	head, err := io.ReadAll(io.LimitReader(c.all(), maxHead))
+	if err != nil {
+		return fmt.Errorf("read message: %w", err)
+	}
+	present := map[string]int{}
+	for _, part := range [][]byte{in.raw.Prepended, head[:header.End(head)]} {
+		for _, f := range header.Fields(part) {
+			present[strings.ToLower(f.Name)]++
+		}
+	}
+	if present["from"] != 1 { // whose address would be shown is not ours to guess
+		return &smtpd.Reply{Code: 550, Enhanced: "5.6.0", Text: "Mail to other hosts needs exactly one From field"}
+	}
+	signatures, err := s.Signer.Sign(io.MultiReader(bytes.NewReader(in.raw.Prepended), c.all()), present)
+	if err != nil {
+		return errs.Wrap(errs.Unavailable, err, "the message could not be signed; ask an administrator to look at the log")
+	}
+	in.raw.Prepended = append(signatures, in.raw.Prepended...)
+	return nil
+}
+
+// senderCopy adds the copy that a sender keeps, unless the message goes to them anyway. again says that they handed
+// this very message in before, as a mail program does that never saw our first 250.
+func (s *Service) senderCopy(tx Tx, in *incoming, fresh []Message) (all []Message, again bool, err error) {
+	if in.sender == "" {
+		return fresh, false, nil
+	}
+	for _, m := range fresh {
+		if m.User == in.sender {
+			return fresh, false, nil
+		}
+	}
+	box, made, err := tx.EnsureMailbox(in.sender, madeByMail)
+	if err != nil {
+		return nil, false, err
+	}
+	if made {
+		s.made.Inc()
+	}
+	if again, err = s.repeats(tx, in, box.ID); err != nil || again {
+		return fresh, again, err
+	}
+	m := in.row
+	m.MailboxID, m.User, m.Unread = box.ID, box.User, false
+	m.Recipient = in.env.Recipients[0]
+	return append(fresh, m), false, nil
+}
+
+// enqueue puts the recipients at other hosts into the queue, and tells of those here that have it already.
+func (s *Service) enqueue(tx Tx, in *incoming, rawID int64, here []Message) error {
+	if in.sender == "" {
+		return nil
+	}
+	if len(in.away) > 0 && !in.free {
+		n, err := tx.EnqueuedSince(in.sender, tx.Now().Add(-24*time.Hour))
+		if err != nil {
+			return err
+		}
+		if n+len(in.away) > DailyLimit {
+			return errs.Limit(time.Hour, "more than %d recipients at other hosts in a day; try again later", DailyLimit)
+		}
+	}
+	for _, e := range in.away {
+		e.QueueID, e.RawID, e.MessageID, e.User, e.ReversePath = in.env.ID, rawID, in.copyID, in.sender, in.env.ReversePath
+		e.State, e.NextAt = queue.Queued, tx.Now()
+		if s.HoldAll {
+			e.State, e.Reason = queue.Held, queue.HeldBySetting
+		}
+		if _, err := tx.Enqueue(e); err != nil {
+			return err
+		}
+	}
+	in.queued = len(in.away)
+	for _, m := range here {
+		err := emit(tx, event.MailSent, in.sender, in.trace, s.passage(queue.Entry{MessageID: in.copyID, User: in.sender, QueueID: in.env.ID, Recipient: s.address(m.User)}))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// passage is the payload of mail.sent and mail.bounced.
+func (s *Service) passage(e queue.Entry) map[string]any {
+	return map[string]any{"message_id": e.MessageID, "user": s.address(e.User), "queue_id": e.QueueID, "recipient": e.Recipient, "host": e.Host, "reply": e.LastReply}
+}
+
+// office is what the queue asks of the mail service.
+type office struct{ s *Service }
+
+var _ queue.Office[Tx] = office{}
+
+// Outgoing opens a message as it is sent: with the fields that were put before it.
+func (o office) Outgoing(ctx context.Context, e queue.Entry) (io.ReadCloser, int64, error) {
+	raw, c, err := o.s.content(ctx, e.RawID)
+	if err != nil {
+		return nil, 0, err
+	}
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(raw.Prepended), c.all()), c}, int64(len(raw.Prepended)) + raw.Size, nil
+}
+
+// Tell prepares the event, and the report where there is one, about an attempt. What cannot be read any more must not
+// keep the result of an attempt from being written.
+func (o office) Tell(ctx context.Context, e queue.Entry, out queue.Outcome) (func(tx Tx) error, error) {
+	s := o.s
+	if out == queue.Waits {
+		return nil, nil
+	}
+	raw, c, err := s.content(ctx, e.RawID)
+	if err != nil {
+		s.Log.Error("a message that was sent cannot be read again", "queue_id", e.QueueID, "err", err.Error())
+		c = &content{ReaderAt: bytes.NewReader(nil)}
+	}
+	defer c.Close()
+	trace, _ := event.ParseTraceparent(raw.Traceparent)
+	var report *incoming
+	if out != queue.Arrived && e.ReversePath != "" && e.User != "" { // a report about a report would never end
+		if report, err = s.report(e, out, c); err != nil {
+			return nil, err
+		}
+		report.trace = trace
+		if trace == nil {
+			report.trace = event.NewTrace()
+		}
+		report.raw.Traceparent = report.trace.Traceparent()
+	}
+	typ := map[queue.Outcome]string{queue.Arrived: event.MailSent, queue.Failed: event.MailBounced}[out]
+	return func(tx Tx) error {
+		if typ != "" {
+			if err := emit(tx, typ, e.User, trace, s.passage(e)); err != nil {
+				return err
+			}
+		}
+		if report == nil {
+			return nil
+		}
+		return s.store(tx, report)
+	}, nil
+}
+
+// report writes the notification about an entry, as a message on its way into the sender's mailbox.
+func (s *Service) report(e queue.Entry, out queue.Outcome, c *content) (*incoming, error) {
+	head, err := io.ReadAll(io.LimitReader(c.all(), maxHead))
+	if err != nil {
+		s.Log.Error("a message that bounced cannot be read again", "queue_id", e.QueueID, "err", err.Error())
+	}
+	head = head[:header.End(head)]
+	subject := ""
+	for _, f := range header.Fields(head) {
+		if f.Is("Subject") {
+			subject = mime.Line(mime.Header(f.Value()), 200)
+		}
+	}
+	now, id := s.Now().UTC(), rand.Text()[:16]
+	raw := queue.Report{Entry: e, Domain: s.ascii, To: e.ReversePath, MessageID: id + "@" + s.ascii, Boundary: "report-" + rand.Text(), Now: now,
+		Failed: out == queue.Failed, Subject: subject, Header: head}.Bytes()
+	in := &incoming{start: now, always: true, boxes: []destination{{user: e.User, recipient: e.ReversePath}},
+		env: &smtpd.Envelope{ID: id, Recipients: []string{e.ReversePath}, User: s.address(postmaster), Loopback: true, ReceivedAt: now}}
+	in.trace = event.NewTrace()
+	body, err := s.receive(in, smtpd.NewMessage(nil, raw))
+	if err != nil {
+		return nil, err
+	}
+	defer body.Close()
+	s.describe(in, s.read(body))
+	in.raw.Mode = "local"
+	return in, nil
+}
+
+// DKIM is the answer to GET /api/dkim.
+type DKIM struct {
+	Domain  string          `json:"domain"`
+	Records []signer.Record `json:"records"`
+}
+
+func (s *Service) dkim(_ *web.Call, _ web.None) (DKIM, error) {
+	records, err := s.Signer.Records()
+	if err != nil {
+		return DKIM{}, errs.Wrap(errs.Unavailable, err, "the keys cannot be read; ask an administrator to look at the log")
+	}
+	return DKIM{s.ascii, records}, nil
+}

@@ -1,0 +1,241 @@
+package email
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/mail"
+	"strings"
+	"unicode"
+
+	"uniqverse/internal/api"
+	"uniqverse/internal/errs"
+	"uniqverse/internal/web"
+	"uniqverse/services/email/compose"
+	"uniqverse/services/email/htmlmail"
+	"uniqverse/smtpd"
+)
+
+// The bounds of a mail that is handed in over HTTP.
+const (
+	maxSend       = 4 << 20 // bytes of the request
+	maxRecipients = 100
+)
+
+// Who services write as: to the person of a ticket, and otherwise.
+const (
+	supportUser = "support"
+	noticeUser  = "noreply"
+)
+
+// sendParams are a mail.
+type sendParams struct {
+	From      string   `json:"from,omitempty" max:"400" doc:"an own address, with a name if wanted; the caller's when left out"`
+	To        []string `json:"to,omitempty" max:"100" doc:"addresses, with names if wanted; a local part is one of this domain"`
+	Cc        []string `json:"cc,omitempty" max:"100"`
+	Bcc       []string `json:"bcc,omitempty" max:"100" doc:"get it too, and nobody sees that"`
+	Subject   string   `json:"subject,omitempty" max:"500"`
+	Text      string   `json:"text,omitempty" doc:"the text; made from the HTML when left out"`
+	HTML      string   `json:"html,omitempty" doc:"the same as HTML, shown by programs that can"`
+	InReplyTo string   `json:"in_reply_to,omitempty" max:"300" doc:"Message-ID of the mail that is answered"`
+}
+
+// Check refuses what no mail can say.
+func (p *sendParams) Check() error {
+	if len(p.To)+len(p.Cc)+len(p.Bcc) == 0 {
+		return errs.Missing("to")
+	}
+	if n := len(p.To) + len(p.Cc) + len(p.Bcc); n > maxRecipients {
+		return errs.BadField("to", "and cc and bcc must be at most %d addresses, and are %d", maxRecipients, n)
+	}
+	if p.Text == "" && p.HTML == "" {
+		return errs.Missing("text")
+	}
+	if strings.ContainsFunc(p.Subject, unicode.IsControl) {
+		return errs.BadField("subject", "must be one line")
+	}
+	id := strings.Trim(p.InReplyTo, "<>")
+	if strings.ContainsFunc(id, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '<' || r == '>' }) || id == "" && p.InReplyTo != "" {
+		return errs.BadField("in_reply_to", "must be a Message-ID, such as <1234@example.org>")
+	}
+	p.InReplyTo = id
+	return nil
+}
+
+// noticeParams are a mail that a service sends.
+type noticeParams struct {
+	To        string `json:"to" web:"required" max:"400" doc:"one address; a local part is one of this domain"`
+	Subject   string `json:"subject" web:"required" max:"500"`
+	Text      string `json:"text" web:"required"`
+	HTML      string `json:"html,omitempty" doc:"the same as HTML"`
+	InReplyTo string `json:"in_reply_to,omitempty" max:"300" doc:"Message-ID of the mail that is answered"`
+	Ticket    int64  `json:"ticket,omitempty" min:"1" doc:"the ticket that it is about: an answer can be told by it"`
+}
+
+// Check refuses what no mail can say.
+func (p *noticeParams) Check() error {
+	m := sendParams{To: []string{p.To}, Subject: p.Subject, Text: p.Text, InReplyTo: p.InReplyTo}
+	err := m.Check()
+	p.InReplyTo = m.InReplyTo
+	return err
+}
+
+// draft is a mail on its way to accept.
+type draft struct {
+	sendParams
+	user   string // local part of the sender's mailbox
+	from   mail.Address
+	prefix string // of the Message-ID
+	fields [][2]string
+}
+
+// atomic runs the transaction of a call, or answers as it did before.
+type atomic func(fn func(tx Tx) (api.EmailSent, error)) (any, error)
+
+func (s *Service) send(c *web.Call, in sendParams) (any, error) {
+	run := func(fn func(tx Tx) (api.EmailSent, error)) (any, error) { return web.Update(c, in, s.Store, fn) }
+	d := draft{sendParams: in, user: c.Caller.User}
+	var err error
+	if d.user, d.from, err = s.author(c, in.From); err != nil {
+		return nil, err
+	}
+	return s.submit(c, d, run)
+}
+
+func (s *Service) notify(c *web.Call, in noticeParams) (any, error) {
+	if !c.Caller.Has("email.send") && !c.Caller.Has("email.admin") {
+		return nil, errs.New(errs.Denied, "this address needs the scope email.send or email.admin, and the token carries neither")
+	}
+	run := func(fn func(tx Tx) (api.EmailSent, error)) (any, error) { return web.Update(c, in, s.Store, fn) }
+	d := draft{sendParams: sendParams{To: []string{in.To}, Subject: in.Subject, Text: in.Text, HTML: in.HTML, InReplyTo: in.InReplyTo}, user: c.Caller.User}
+	if c.Caller.Server != "" || d.user == "" {
+		if d.user = noticeUser; in.Ticket != 0 {
+			d.user = supportUser
+		}
+		d.fields = append(d.fields, [2]string{"Auto-Submitted", "auto-generated"})
+	}
+	if in.Ticket != 0 {
+		d.prefix = fmt.Sprintf("ticket-%d.", in.Ticket)
+		d.fields = append(d.fields, [2]string{"X-Veze-Ticket", fmt.Sprint(in.Ticket)})
+	}
+	d.from = mail.Address{Address: s.address(d.user)}
+	return s.submit(c, d, run)
+}
+
+// author returns whose mailbox a mail is from and the address to write, which must be the caller's own or an alias of theirs.
+func (s *Service) author(c *web.Call, from string) (user string, addr mail.Address, err error) {
+	if from == "" {
+		if c.Caller.User == "" {
+			return "", addr, errs.Missing("from")
+		}
+		return c.Caller.User, mail.Address{Address: s.address(c.Caller.User)}, nil
+	}
+	if addr, err = s.parseAddress("from", from); err != nil {
+		return "", addr, err
+	}
+	if user, err = s.named(addr.Address); err != nil {
+		return "", addr, err
+	}
+	local, _ := splitAddress(addr.Address)
+	if local, err = canonical(local); err != nil {
+		return "", addr, errs.BadField("from", "%s", err)
+	}
+	targets, err := s.Store.AliasTargets(c.Context(), local)
+	if err != nil {
+		return "", addr, err
+	}
+	if c.Caller.User != "" && has(targets, c.Caller.User) {
+		return c.Caller.User, addr, nil
+	}
+	return user, addr, c.Caller.ActAs(user, "email.admin")
+}
+
+// parseAddress reads one address as people write it; a local part alone is one of this domain.
+func (s *Service) parseAddress(field, text string) (mail.Address, error) {
+	if name := strings.TrimPrefix(strings.TrimSpace(text), "@"); !strings.Contains(name, "@") && dotAtom(name) {
+		return mail.Address{Address: s.address(name)}, nil
+	}
+	a, err := mail.ParseAddress(text)
+	if err != nil || strings.ContainsFunc(a.Address, unicode.IsControl) {
+		return mail.Address{}, errs.BadField(field, "must be addresses such as ann@example.org, and %q is none", text)
+	}
+	return *a, nil
+}
+
+// recipients reads the lists of addresses and checks that mail can go there.
+func (s *Service) recipients(c *web.Call, d draft) (to, cc []mail.Address, all []string, err error) {
+	for _, l := range []struct {
+		field string
+		texts []string
+		shown *[]mail.Address
+	}{{"to", d.To, &to}, {"cc", d.Cc, &cc}, {"bcc", d.Bcc, nil}} {
+		for _, text := range l.texts {
+			a, err := s.parseAddress(l.field, text)
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			local, domain := splitAddress(a.Address)
+			if s.ours(domain) {
+				_, err = s.resolve(c.Context(), local)
+			} else {
+				err = s.checkOutside(c.Context(), a.Address)
+			}
+			var reply *smtpd.Reply
+			if errors.As(err, &reply) {
+				return nil, nil, nil, errs.BadField(l.field, "has %s: %s", a.Address, reply.Text)
+			}
+			if err != nil {
+				return nil, nil, nil, err
+			}
+			if !has(all, a.Address) {
+				all = append(all, a.Address)
+			}
+			if l.shown != nil {
+				*l.shown = append(*l.shown, a)
+			}
+		}
+	}
+	return to, cc, all, nil
+}
+
+// submit composes a mail and hands it in: mailboxes here have it when submit returns, for others it is in the queue.
+func (s *Service) submit(c *web.Call, d draft, run atomic) (any, error) {
+	to, cc, all, err := s.recipients(c, d)
+	if err != nil { // a repeated call is answered as the first one was, whatever the lists say by now
+		return run(func(Tx) (api.EmailSent, error) { return api.EmailSent{}, err })
+	}
+	text := d.Text
+	if text == "" {
+		text = htmlmail.Text(d.HTML, shownText)
+	}
+	id, received := rand.Text()[:16], c.Now.UTC()
+	messageID := d.prefix + strings.ToLower(id) + "@" + s.ascii
+	raw := compose.Message{From: d.from, To: to, Cc: cc, Subject: d.Subject, Text: text, HTML: d.HTML, InReplyTo: d.InReplyTo, Date: received,
+		MessageID: messageID, Boundary: "part-" + rand.Text(), Fields: d.fields}.Bytes()
+	trace := fmt.Appendf(nil, "Received: by %s with HTTP id %s; %s\r\n", s.ascii, id, received.Format("Mon, 02 Jan 2006 15:04:05 -0700"))
+	in := &incoming{start: s.Now(), free: c.Caller.Demo || c.Caller.Server != "" || c.Caller.Has("email.admin"),
+		env: &smtpd.Envelope{ID: id, Mode: smtpd.Submission, ReversePath: d.from.Address, Recipients: all, User: s.address(d.user), ReceivedAt: received,
+			Traceparent: c.Trace().Traceparent()}}
+	var out any
+	err = s.accept(c.Context(), in, smtpd.NewMessage(trace, raw), func(fn func(tx Tx) error) error {
+		var err error
+		out, err = run(func(tx Tx) (api.EmailSent, error) {
+			err := fn(tx)
+			return api.EmailSent{ID: in.copyID, QueueID: id, MessageID: messageID, Delivered: in.delivered, Queued: in.queued}, err
+		})
+		return err
+	})
+	return out, asProblem(err)
+}
+
+// asProblem turns a reply that is meant for SMTP into an error for HTTP.
+func asProblem(err error) error {
+	var r *smtpd.Reply
+	switch {
+	case !errors.As(err, &r):
+		return err
+	case r.Code/100 == 4:
+		return errs.Wrap(errs.Unavailable, err, "%s", r.Text)
+	}
+	return errs.BadField("to", "cannot be sent to: %s", r.Text)
+}

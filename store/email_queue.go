@@ -1,0 +1,209 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"uniqverse/internal/errs"
+	"uniqverse/internal/web"
+	"uniqverse/services/email"
+	"uniqverse/services/email/queue"
+)
+
+var (
+	_ queue.Store[email.Tx] = Email{}
+	_ queue.Tx              = emailTx{}
+)
+
+const emailQueueColumns = `id, queue_id, raw_id, message_id, user_name, reverse_path, recipient, domain, state, reason, attempts, next_at, lease_until, delayed,
+	last_reply, host, created_at, updated_at`
+
+func scanQueueEntry(row RowScanner) (queue.Entry, error) {
+	var (
+		e                             queue.Entry
+		next, lease, created, updated int64
+	)
+	err := row.Scan(&e.ID, &e.QueueID, &e.RawID, &e.MessageID, &e.User, &e.ReversePath, &e.Recipient, &e.Domain, &e.State, &e.Reason, &e.Attempts, &next, &lease,
+		&e.Delayed, &e.LastReply, &e.Host, &created, &updated)
+	e.NextAt, e.LeaseUntil, e.Created, e.Updated = authTime(next), authTime(lease), authTime(created), authTime(updated)
+	return e, emailMissing(err, "mail in the queue")
+}
+
+// emailDue are the conditions of an entry that can be claimed at $1, beside those on domains.
+const emailDue = `(state = 'queued' AND next_at <= $1 OR state = 'sending' AND lease_until <= $1)`
+
+// emailFull is how many domains a query about the queue can leave out: as many as can have all their attempts running.
+const emailFull = queue.Workers / queue.PerDomain
+
+// fullDomains returns the parameters of a query that leaves domains out.
+func fullDomains(args []any, full []string) []any {
+	for i := range emailFull {
+		if i < len(full) {
+			args = append(args, full[i])
+		} else {
+			args = append(args, "")
+		}
+	}
+	return args
+}
+
+// Claim durably hands out entries that are due. See queue.Store.
+func (s Email) Claim(ctx context.Context, now, lease time.Time, most int, busy map[string]int) ([]queue.Entry, error) {
+	var claimed []queue.Entry
+	err := s.db.Write(ctx, nil, func(tx *Tx) error {
+		claimed = nil
+		running := map[string]int{}
+		var full []string
+		for d, n := range busy {
+			if running[d] = n; n >= queue.PerDomain {
+				full = append(full, d)
+			}
+		}
+		// More than are wanted: those of one domain beyond its share are passed over.
+		args := fullDomains([]any{now.UnixMilli(), most * 8}, full)
+		rows, err := tx.Query(`SELECT `+emailQueueColumns+` FROM email_queue WHERE `+emailDue+` AND domain NOT IN ($3, $4, $5, $6) ORDER BY next_at, id LIMIT $2`, args...)
+		due, err := CollectRows(rows, err, scanQueueEntry)
+		if err != nil {
+			return err
+		}
+		for _, e := range due {
+			if len(claimed) == most {
+				break
+			}
+			if running[e.Domain] >= queue.PerDomain {
+				continue
+			}
+			running[e.Domain]++
+			e.State, e.LeaseUntil, e.Attempts, e.Updated = queue.Sending, lease.Truncate(time.Millisecond), e.Attempts+1, now
+			if _, err := tx.Exec(`UPDATE email_queue SET state = 'sending', lease_until = $1, attempts = $2, updated_at = $3 WHERE id = $4`,
+				e.LeaseUntil.UnixMilli(), e.Attempts, now.UnixMilli(), e.ID); err != nil {
+				return err
+			}
+			claimed = append(claimed, e)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return claimed, nil
+}
+
+// NextDue returns when the next entry is due; zero when none waits.
+func (s Email) NextDue(ctx context.Context, full []string) (time.Time, error) {
+	var at int64
+	err := s.db.QueryRow(ctx, `SELECT COALESCE(MIN(at), 0) FROM (
+		SELECT MIN(next_at) AS at FROM email_queue WHERE state = 'queued' AND domain NOT IN ($1, $2, $3, $4)
+		UNION ALL SELECT MIN(lease_until) AS at FROM email_queue WHERE state = 'sending' AND domain NOT IN ($1, $2, $3, $4)) AS due WHERE at IS NOT NULL`,
+		fullDomains(nil, full)...).Scan(&at)
+	return authTime(at), dbError(err)
+}
+
+// Entries returns a page of the queue, newest first; state "" means all.
+func (s Email) Entries(ctx context.Context, state queue.State, p web.Paging) ([]queue.Entry, error) {
+	w := emailPage{table: "email_queue"}
+	if state != "" {
+		w.where("state = %", string(state))
+	}
+	rows, err := s.db.Query(ctx, w.query(emailQueueColumns, p), w.args...)
+	return CollectRows(rows, err, scanQueueEntry)
+}
+
+// Counts returns how many entries there are in each state.
+func (s Email) Counts(ctx context.Context) (map[queue.State]int64, error) {
+	type pair struct {
+		state queue.State
+		n     int64
+	}
+	rows, err := s.db.Query(ctx, `SELECT state, COUNT(*) FROM email_queue GROUP BY state`)
+	pairs, err := CollectRows(rows, err, func(r RowScanner) (p pair, err error) { return p, r.Scan(&p.state, &p.n) })
+	out := map[queue.State]int64{}
+	for _, p := range pairs {
+		out[p.state] = p.n
+	}
+	return out, err
+}
+
+// ReleaseHeld queues what is held for this reason, and returns how many that were.
+func (s Email) ReleaseHeld(ctx context.Context, reason string) (n int64, err error) {
+	err = s.db.Write(ctx, nil, func(tx *Tx) error {
+		now := tx.Now().UnixMilli()
+		res, err := tx.Exec(`UPDATE email_queue SET state = 'queued', reason = '', next_at = $1, updated_at = $2 WHERE state = 'held' AND reason = $3`, now, now, reason)
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return n, err
+}
+
+// Enqueue adds an entry and returns its id.
+func (tx emailTx) Enqueue(e queue.Entry) (id int64, err error) {
+	now := tx.Now().UnixMilli()
+	err = tx.QueryRow(`INSERT INTO email_queue (queue_id, raw_id, message_id, user_name, reverse_path, recipient, domain, state, reason, attempts, next_at, lease_until,
+		delayed, last_reply, host, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, 0, '', '', $11, $12) RETURNING id`,
+		e.QueueID, e.RawID, e.MessageID, e.User, e.ReversePath, e.Recipient, e.Domain, string(e.State), e.Reason, emailMS(e.NextAt), now, now).Scan(&id)
+	return id, dbError(err)
+}
+
+// EntryByID returns an entry, or errs.NotFound.
+func (tx emailTx) EntryByID(id int64) (queue.Entry, error) {
+	return scanQueueEntry(tx.QueryRow(`SELECT `+emailQueueColumns+` FROM email_queue WHERE id = $1`, id))
+}
+
+// SaveEntry writes an entry that was read as was. When it is not as it was any more: errs.Conflict.
+func (tx emailTx) SaveEntry(was, e queue.Entry) error {
+	res, err := tx.Exec(`UPDATE email_queue SET state = $1, reason = $2, attempts = $3, next_at = $4, lease_until = $5, delayed = $6, last_reply = $7, host = $8, updated_at = $9
+		WHERE id = $10 AND state = $11 AND lease_until = $12 AND attempts = $13`,
+		string(e.State), e.Reason, e.Attempts, emailMS(e.NextAt), emailMS(e.LeaseUntil), emailInt(e.Delayed), e.LastReply, e.Host, tx.Now().UnixMilli(),
+		e.ID, string(was.State), emailMS(was.LeaseUntil), was.Attempts)
+	if err != nil {
+		return err
+	}
+	if n, err := res.RowsAffected(); err != nil || n == 0 {
+		return errs.New(errs.Conflict, "this mail was changed in the meantime; look at it again")
+	}
+	return nil
+}
+
+// EnqueuedSince counts the entries of a sender since then.
+func (tx emailTx) EnqueuedSince(user string, since time.Time) (n int, err error) {
+	err = tx.QueryRow(`SELECT COUNT(*) FROM email_queue WHERE user_name = $1 AND created_at > $2`, user, since.UnixMilli()).Scan(&n)
+	return n, dbError(err)
+}
+
+// Suppressions returns a page of the suppression list, newest first.
+func (s Email) Suppressions(ctx context.Context, p web.Paging) ([]queue.Suppression, error) {
+	w := emailPage{table: "email_suppressions"}
+	rows, err := s.db.Query(ctx, w.query(`id, address, reason, created_at`, p), w.args...)
+	return CollectRows(rows, err, scanSuppression)
+}
+
+func scanSuppression(row RowScanner) (queue.Suppression, error) {
+	var (
+		s  queue.Suppression
+		at int64
+	)
+	err := row.Scan(&s.ID, &s.Address, &s.Reason, &at)
+	s.Created = authTime(at)
+	return s, emailMissing(err, "address on the suppression list")
+}
+
+// SuppressionOf returns why mail to an address is refused, or errs.NotFound.
+func (s Email) SuppressionOf(ctx context.Context, address string) (queue.Suppression, error) {
+	return scanSuppression(s.db.QueryRow(ctx, `SELECT id, address, reason, created_at FROM email_suppressions WHERE address = $1`, address))
+}
+
+// Suppress puts an address on the list, or changes its entry there.
+func (tx emailTx) Suppress(s queue.Suppression) error {
+	_, err := tx.Exec(`INSERT INTO email_suppressions (address, reason, created_at) VALUES ($1, $2, $3)
+		ON CONFLICT (address) DO UPDATE SET reason = excluded.reason`, s.Address, s.Reason, s.Created.UnixMilli())
+	return err
+}
+
+// Unsuppress takes an address off the list; one that is not there is no error.
+func (tx emailTx) Unsuppress(address string) error {
+	_, err := tx.Exec(`DELETE FROM email_suppressions WHERE address = $1`, address)
+	return err
+}
