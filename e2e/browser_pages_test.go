@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -75,10 +76,7 @@ func TestBrowserPages(t *testing.T) {
 	w := s.populate()
 	p := b.tab(t)
 	for _, pg := range w.shows(s) {
-		for _, address := range []string{pg.address, proxied(s, pg.address)} {
-			if strings.HasPrefix(address, s.URL("portal")) && address == pg.address && strings.Contains(address, "/proxy/") {
-				continue
-			}
+		for _, address := range slices.Compact([]string{pg.address, proxied(s, pg.address)}) {
 			p.do(chromedp.EmulateViewport(1280, 800))
 			p.open(address)
 			p.until("the page is live, if it can be", `document.readyState === "complete" && ![...document.querySelectorAll("[data-live-badge]")].some(b => b.textContent !== "live")`)
@@ -97,9 +95,6 @@ func TestBrowserPages(t *testing.T) {
 				}
 			}
 			p.clean(address)
-			if address == proxied(s, address) && strings.HasPrefix(address, s.URL("portal")) {
-				continue
-			}
 		}
 	}
 }

@@ -62,6 +62,7 @@ func funcs(now func() time.Time, icons *iconSet) template.FuncMap {
 		"words":     func(w ...string) []string { return w },
 		"floats":    floats,
 		"authwhy":   authWhy,
+		"sentence":  sentence,
 		"spamtone":  spamTone,
 		"bestscore": bestScore,
 		"top":       func(n int, rows []BoardRow) []BoardRow { return rows[:min(n, len(rows))] },
@@ -339,6 +340,19 @@ func spamTone(score float64) string {
 		return "warn"
 	}
 	return "ok"
+}
+
+// sentence makes a text that APIs give, as Go programs write errors, one for people: a capital first, a full stop last.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	if text == "" || first == utf8.RuneError {
+		return text
+	}
+	text = string(unicode.ToUpper(first)) + text[size:]
+	if last, _ := utf8.DecodeLastRuneInString(text); !unicode.IsPunct(last) || last == ')' || last == '"' {
+		text += "."
+	}
+	return text
 }
 
 // authWhy explains one result of a sender check to somebody who never heard of it.

@@ -1,13 +1,13 @@
 package web
 
 import (
+	"cmp"
 	"encoding"
 	"encoding/json"
 	"net/http"
 	"reflect"
 	"regexp"
 	"slices"
-	"sort"
 	"strconv"
 	"strings"
 	"time"
@@ -273,6 +273,12 @@ func problemSchema() object {
 	}}
 }
 
+// The groups of docs that are not the first part of a path.
+const (
+	docPages  = "pages"
+	docCommon = "on every service"
+)
+
 // docs is the page that shows the same to people, grouped by the first part of the path.
 func (h *Handler) docs(c *Call, _ None) (Page, error) {
 	v := templates.DocsView{Name: "UniQVerse " + h.opts.Title, Version: h.opts.Version, BaseURL: scheme(c.Request) + "://" + c.Request.Host + c.Prefix, SpecURL: "/openapi.json",
@@ -280,11 +286,11 @@ func (h *Handler) docs(c *Call, _ None) (Page, error) {
 	groups := map[string][]templates.Endpoint{}
 	for _, e := range h.Endpoints() {
 		name := strings.Split(strings.TrimPrefix(e.Path, "/"), "/")[0]
-		if e.kind == kindView {
-			name = "pages"
-		}
-		if name == "" || strings.HasPrefix(name, ".") {
-			name = "service"
+		switch {
+		case e.kind == kindView:
+			name = docPages
+		case name == "" || name[0] == '.' || name == "health" || name == "metrics" || name == "openapi.json":
+			name = docCommon
 		}
 		groups[name] = append(groups[name], e.doc())
 	}
@@ -292,7 +298,8 @@ func (h *Handler) docs(c *Call, _ None) (Page, error) {
 	for n := range groups {
 		names = append(names, n)
 	}
-	sort.Strings(names)
+	last := map[string]int{docPages: 1, docCommon: 2} // what every service has comes last
+	slices.SortFunc(names, func(a, b string) int { return cmp.Or(last[a]-last[b], strings.Compare(a, b)) })
 	for _, n := range names {
 		v.Groups = append(v.Groups, templates.DocGroup{Name: n, Endpoints: groups[n]})
 	}

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"errors"
+	"strings"
 
 	"uniqverse/hub"
 	"uniqverse/internal/api"
@@ -55,7 +56,7 @@ func (s *Service) tiles(c *web.Call) []templates.ServiceTile {
 		case e.Href != "":
 			t.Href, t.Where = e.Href, e.Href
 		case !s.opts.Registry.Known(e.Name):
-			t.Detail, t.Where = "is not part of this process; name its address in VEZE_SERVICE_…", "nowhere"
+			t.Detail, t.Where = "Not part of this process; name its address in VEZE_SERVICE_"+strings.ToUpper(e.Name), "nowhere"
 		default:
 			t.Href, t.Where = c.Link(e.Name, "/"), "in this process"
 			if far := s.opts.Registry.BaseURL(e.Name); far != "" {
