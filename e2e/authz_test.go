@@ -176,10 +176,14 @@ func outcome(t *testing.T, client *http.Client, req *http.Request) string {
 	return "in"
 }
 
-// withThings makes a room, and a ticket and a message for each of ann and bob, who have these user ids.
+// withThings makes a room with three lines in it (ann's, and two of bob's), and a ticket and a message for each
+// of ann and bob, who have these user ids.
 func withThings(t *testing.T, s *system, bearer string, ann, bob int64) {
 	t.Helper()
 	s.post(200, "chat/rooms?name=Bridge&kind=global", "", "Authorization", "Bearer "+bearer)
+	for _, id := range []int64{ann, bob, bob} {
+		s.post(200, fmt.Sprintf("chat/rooms/1/messages?text=hello&user_id=%d", id), "", "Authorization", "Bearer "+bearer)
+	}
 	for _, id := range []int64{ann, bob} { // ann's have id 1, bob's have 2
 		user := map[int64]string{ann: "ann", bob: "bob"}[id]
 		s.sendMail("eve@example.org", user+"@vezeuniqverse.com", "hello", "hello")

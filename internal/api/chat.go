@@ -42,7 +42,7 @@ type ChatMember struct {
 // ChatAction is what a moderator did to somebody in a room.
 type ChatAction struct {
 	ID        int64  `json:"id"`
-	Action    string `json:"action"` // kick, ban, unban, mute, unmute
+	Action    string `json:"action"` // kick, ban, unban, mute, unmute, or delete for a line of theirs
 	UserID    int64  `json:"user_id"`
 	Handle    string `json:"handle"`
 	Until     Time   `json:"until"` // null where it has no end
@@ -62,6 +62,59 @@ type ChatMessage struct {
 	CreatedAt Time            `json:"created_at"`
 	Seq       int64           `json:"seq"`   // place in the room's order, from 1
 	Flags     json.RawMessage `json:"flags"` // an object; {} when nothing is marked
+
+	ReplyTo   int64          `json:"reply_to,omitempty"`  // id of the line that it answers
+	EditedAt  Time           `json:"edited_at,omitempty"` // absent when it never was
+	Deleted   bool           `json:"deleted,omitempty"`   // taken away: Text is ""
+	Mentions  []int64        `json:"mentions,omitempty"`  // user_ids
+	Reactions []ChatReaction `json:"reactions,omitempty"`
+}
+
+// ChatReaction is one emoji under a line.
+type ChatReaction struct {
+	Emoji string `json:"emoji"`
+	Count int    `json:"count"`
+	Mine  bool   `json:"mine"` // the caller is among them
+}
+
+// ChatVersion is a text that a line has or had.
+type ChatVersion struct {
+	Text string `json:"text"`
+	At   Time   `json:"at"` // when it was written
+}
+
+// ChatUnread is what somebody has not read in one room.
+type ChatUnread struct {
+	RoomID   int64  `json:"room_id"`
+	Name     string `json:"name"`
+	Kind     string `json:"kind"`
+	Seq      int64  `json:"seq"`      // of the room's newest event
+	ReadSeq  int64  `json:"read_seq"` // how far they have read
+	Unread   int    `json:"unread"`   // lines of others, counted up to 100
+	Mentions int    `json:"mentions"` // of those, lines that mention them
+}
+
+// ChatReport is a line that somebody holds to be out of order.
+type ChatReport struct {
+	ID        int64  `json:"id"`
+	MessageID int64  `json:"message_id"`
+	UserID    int64  `json:"user_id"` // who reports
+	Handle    string `json:"handle"`
+	Reason    string `json:"reason"`
+	CreatedAt Time   `json:"created_at"`
+}
+
+// ChatPresence is who is in a room now.
+type ChatPresence struct {
+	Online int              `json:"online"`
+	Users  []ChatPresentOne `json:"users"` // empty when more than 100 are online
+}
+
+// ChatPresentOne is somebody who is in a room now.
+type ChatPresentOne struct {
+	UserID int64  `json:"user_id"`
+	Handle string `json:"handle"`
+	State  string `json:"state"` // online
 }
 
 // ChatSent is the answer to a line that was stored.
@@ -82,6 +135,8 @@ type ChatNewMessage struct {
 	UserID int64  `json:"user_id,omitempty"`
 	Handle string `json:"handle,omitempty"`
 	Text   string `json:"text"`
+	// ReplyTo is the id of the line that this one answers; 0 is none.
+	ReplyTo int64 `json:"reply_to,omitempty"`
 }
 
 // Chat is a client of the chat service.

@@ -12,13 +12,15 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/internal/ws"
+	"uniqverse/services/chat/live"
 	"uniqverse/templates"
 )
 
 // Store is what chat asks of the store. Rows that do not exist are errs.NotFound.
 type Store interface {
 	web.Transactor[Tx]
-	Log
+	live.Log
+	Lines
 
 	Room(ctx context.Context, id int64) (Room, error)
 	// Rooms returns the rooms that the filter and the viewer leave, in the order of their ids.
@@ -27,9 +29,6 @@ type Store interface {
 	RecentRooms(ctx context.Context, v Viewer, limit int) ([]RoomRow, error)
 	// Totals returns how many rooms and lines there are for the viewer.
 	Totals(ctx context.Context, v Viewer) (rooms, lines int64, err error)
-	// Messages returns lines of a room with a seq above since, newest first.
-	Messages(ctx context.Context, room, since int64, page web.Paging, limit int) ([]api.ChatMessage, error)
-
 	// Standing returns a user's place in a room; the zero value for who has none.
 	Standing(ctx context.Context, room, user int64) (Standing, error)
 	// Members returns a room's members in the order of their ids, and who of them is muted at now (unix ms).
@@ -38,17 +37,19 @@ type Store interface {
 	Actions(ctx context.Context, room int64, page web.Paging, limit int) ([]Action, error)
 }
 
-// Log is what the relay asks of the store: the log of every room.
-type Log interface {
-	// Events returns the room's log in the order of seq, those with after < seq <= upTo.
-	Events(ctx context.Context, room, after, upTo int64, limit int) ([]Logged, error)
-	// LastPublished returns the highest seq of the room whose id is known, 0 for none.
-	LastPublished(ctx context.Context, room int64) (int64, error)
-	// Unpublished returns events of all rooms whose id is not known, in the order of commits:
-	// those with Place above after.
-	Unpublished(ctx context.Context, after int64, limit int) ([]Logged, error)
-	// SavePublished writes down the ids that the hub gave.
-	SavePublished(ctx context.Context, ids []Published) error
+// Lines is what was said, and who has read it.
+type Lines interface {
+	// Messages returns lines of a room with a seq above since, newest first.
+	Messages(ctx context.Context, room, since int64, page web.Paging, limit int) ([]Line, error)
+	Message(ctx context.Context, room, id int64) (Line, error)
+	// Versions returns the texts that a line had before, the oldest first.
+	Versions(ctx context.Context, message int64) ([]api.ChatVersion, error)
+	// Reactions returns the reactions to lines by the lines' ids; those of the user are theirs.
+	Reactions(ctx context.Context, user int64, ids []int64) (map[int64][]api.ChatReaction, error)
+	// Unread returns the rooms that the viewer is a member of or has read in, with what they have not read.
+	Unread(ctx context.Context, v Viewer, limit int) ([]api.ChatUnread, error)
+	// Reports returns what was reported in a room, the newest first.
+	Reports(ctx context.Context, room int64, page web.Paging, limit int) ([]api.ChatReport, error)
 }
 
 // Tx is what chat changes inside one transaction.
@@ -57,13 +58,33 @@ type Tx interface {
 	Emit(stream string, ev event.Event)
 	RoomTx
 	MemberTx
+	LineTx
 
-	// AddMessage stores a line and returns its id.
-	AddMessage(m api.ChatMessage) (int64, error)
 	// Sent returns the line that the caller sent with the key, and whether there is one.
 	Sent(key SendKey) (Sent, bool, error)
 	// KeepSent remembers for good what was sent with the key.
 	KeepSent(key SendKey, sent Sent) error
+}
+
+// LineTx changes what was said.
+type LineTx interface {
+	// AddMessage stores a line and returns its id.
+	AddMessage(m api.ChatMessage) (int64, error)
+	Message(room, id int64) (Line, error)
+	// EditMessage stores the new text, time and mentions of a line, and the text that it had, written at was.
+	EditMessage(m api.ChatMessage, before string, was api.Time) error
+	// DeleteMessage marks a line as taken away.
+	DeleteMessage(m api.ChatMessage) error
+	// Mention replaces whom the line with the seq mentions.
+	Mention(room, seq int64, before, users []int64) error
+	// React adds a reaction or takes it away; count is of its emoji and kinds of all emoji after that.
+	React(message, user int64, emoji string, on bool) (count, kinds int, changed bool, err error)
+	// AddReport stores a report; errs.Conflict when this person reported the line before.
+	AddReport(room int64, r api.ChatReport) (int64, error)
+	// SetRead moves how far somebody has read, never back, and returns how far that is.
+	SetRead(room, user, seq int64) (int64, error)
+	// Pace returns when somebody last spoke in a room with slow mode (unix ms, 0 for never) and notes that they do now.
+	Pace(room, user int64) (int64, error)
 }
 
 // RoomTx changes rooms and their logs.
@@ -137,9 +158,11 @@ type Service struct {
 	opts    Options
 	store   Store
 	edge    *ws.Edge
-	relay   *relay
+	relay   *live.Relay
 	sockets sockets
-	seats   seats
+	seats   *live.Seats
+	pace    pace // of lines
+	typists pace // of notices that somebody types
 }
 
 // New returns a chat that serves; its sockets wait for Run.
@@ -157,16 +180,23 @@ func New(opts Options) *Service {
 		opts.Edge.Log = opts.Log
 	}
 	s := &Service{opts: opts, store: opts.Store, edge: ws.NewEdge(opts.Edge)}
-	s.relay = newRelay(opts.Store, opts.Hub, s.edge, opts.Log, s.heard)
+	s.relay = live.NewRelay(opts.Store, opts.Hub, s.edge, opts.Log, s.heard)
 	s.sockets = sockets{most: opts.SocketsPerUser, open: map[string]int{}}
-	s.seats.conns = map[seat]map[*ws.Conn]bool{}
+	s.seats = live.NewSeats(opts.Now)
+	s.pace.buckets, s.typists.buckets = map[paceKey]paceBucket{}, map[paceKey]paceBucket{}
 	return s
 }
 
 // Run carries events to the sockets until ctx ends; then it closes them (3001) and writes down
 // what is left to write, so the store must stay open until it returns.
 func (s *Service) Run(ctx context.Context) error {
-	err := s.relay.run(ctx)
+	watching := make(chan struct{})
+	go func() {
+		defer close(watching)
+		s.watch(ctx)
+	}()
+	err := s.relay.Run(ctx)
+	<-watching
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
 	if e := s.edge.Shutdown(stop); e != nil && err == nil {
@@ -185,7 +215,8 @@ func (s *Service) Discovery() web.Discovery {
 		Routes: []web.Route{{Label: "Chat Rooms", Href: "/rooms"}, {Label: "Inbox", Href: "/inbox"}},
 		Scopes: []string{"chat.read", "chat.write", "chat.moderate", "ticket.manage"},
 		Events: []string{
-			event.ChatRoomCreated, event.ChatRoomUpdated, event.ChatRoomArchived, event.ChatMessageCreated, event.ModerationActioned,
+			event.ChatRoomCreated, event.ChatRoomUpdated, event.ChatRoomArchived, event.ChatMessageCreated, event.ChatMessageEdited, event.ChatMessageDeleted,
+			event.ChatMessageReacted, event.ChatPresence, event.ModerationActioned,
 			event.TicketCreated, event.TicketAssigned, event.TicketCommented, event.TicketSolved, event.TicketReopened,
 		},
 	}

@@ -10,7 +10,7 @@
 // with its event: the room's log. What was acknowledged is in the log, and the log has no gaps. A
 // room's creation comes before its order begins and has no seq.
 //
-// The hub hears of an event after the commit and gives it an id. The relay (relay.go) hands the
+// The hub hears of an event after the commit and gives it an id. The relay (package live) hands the
 // event to the room's sockets and writes the id back into the log, so that a replay is, byte for
 // byte, what a socket saw that was there. An event whose id was not written back (the process
 // was killed just then) is published again at the next start: listeners of the hub get every
@@ -44,9 +44,20 @@
 // and their domains compared whole. Nobody joins or leaves it. Members of a party see
 // what was said since they came.
 //
+// # What happens to a line
+//
+// An edit, a deletion and a reaction are events of the room like the line itself: each takes the next seq in its own
+// transaction. The log keeps what was said: a line that was taken away is shown without its text, and
+// its texts are for moderators, but a replay tells of it as it was told at first. Presence and
+// typing have no seq and no replay; a plain socket hears of typing only.
+//
+// Before a line is stored it is asked, in this order and inside the transaction: whether the caller may read and
+// write here (bans, mutes, archived rooms), whether they write too fast (their pace in
+// memory, a room's slow mode in the store), and what the Moderator said of the text.
+//
 // # Repeats
 //
-// A line sent with an Idempotency-Key is remembered for good, beyond the time for which package
+// A line sent with an Idempotency-Key, or a nonce, is remembered for good, beyond the time for which package
 // store keeps answers: the same key and parameters give the first answer however late, other
 // parameters are errs.Invalid. Keys of different callers never meet.
 //

@@ -29,6 +29,7 @@ const (
 	actUnban  = "unban"
 	actMute   = "mute"
 	actUnmute = "unmute"
+	actDelete = "delete" // a line of theirs
 )
 
 // roomUpdated is the payload of chat.room.updated and chat.room.archived: the settings that are

@@ -37,9 +37,12 @@ type SendKey struct {
 	Key    string
 }
 
-// sendKey returns the key of a call that package web has checked already.
-func sendKey(c *web.Call) SendKey {
-	key := c.Request.Header.Get("Idempotency-Key")
+// sendKey returns the key of a call: its Idempotency-Key, or the nonce that came with the line.
+func sendKey(c *web.Call, nonce string) SendKey {
+	key := nonce
+	if key == "" {
+		key = c.Request.Header.Get("Idempotency-Key")
+	}
 	if key == "" {
 		return SendKey{}
 	}
@@ -174,10 +177,14 @@ type messageCreated struct {
 	Handle    string          `json:"handle"`
 	Text      string          `json:"text"`
 	Flags     json.RawMessage `json:"flags"`
+	ReplyTo   int64           `json:"reply_to,omitempty"`
+	Mentions  []int64         `json:"mentions,omitempty"`
+	Nonce     string          `json:"nonce,omitempty"` // that came with the line
 }
 
-// print hashes the parameters of a send as they were given.
+// print hashes the parameters of a send as they were given, without the key.
 func (in sendIn) print() string {
+	in.Nonce = ""
 	raw, _ := json.Marshal(in) // plain strings and numbers: cannot fail
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:16])

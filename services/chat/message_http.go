@@ -11,8 +11,17 @@ import (
 )
 
 type messagesIn struct {
-	ID int64 `path:"id" doc:"the room's id"`
+	ID     int64 `path:"id" doc:"the room's id"`
+	Around int64 `json:"around,omitempty" min:"1" doc:"lines on both sides of the one with this id; goes with limit alone"`
 	web.Paging
+}
+
+// Check refuses two places at once.
+func (in *messagesIn) Check() error {
+	if in.Around != 0 && (in.Before != 0 || in.After != 0 || in.Offset != 0) {
+		return errs.BadField("around", "goes with limit alone, not with before, after or offset")
+	}
+	return nil
 }
 
 func (s *Service) messages(c *web.Call, in messagesIn) ([]api.ChatMessage, error) {
@@ -21,7 +30,15 @@ func (s *Service) messages(c *web.Call, in messagesIn) ([]api.ChatMessage, error
 		return nil, err
 	}
 	size := in.Size()
-	ms, err := s.store.Messages(c.Context(), in.ID, seenFrom(c.Caller, st), in.Paging, size+1)
+	since := seenFrom(c.Caller, st)
+	if in.Around != 0 {
+		ls, err := s.around(c, in.ID, since, in.Around, size)
+		if err != nil {
+			return nil, err
+		}
+		return s.shown(c, ls)
+	}
+	ms, err := s.store.Messages(c.Context(), in.ID, since, in.Paging, size+1)
 	if err != nil {
 		return nil, err
 	}
@@ -35,7 +52,7 @@ func (s *Service) messages(c *web.Call, in messagesIn) ([]api.ChatMessage, error
 		ms = ms[:size]
 		setNext(c, path, "before", ms[size-1].ID, size)
 	}
-	return ms, nil
+	return s.shown(c, ms)
 }
 
 type sendIn struct {
@@ -43,6 +60,9 @@ type sendIn struct {
 	UserID int64  `json:"user_id,omitempty" min:"1" doc:"who says it; the caller when left out"`
 	Handle string `json:"handle,omitempty" doc:"their name, such as @pilot; the caller's when left out"`
 	Text   string `json:"text" web:"required" doc:"plain text, 1 to 4000 characters"`
+
+	ReplyTo int64  `json:"reply_to,omitempty" min:"1" doc:"id of the line of this room that it answers"`
+	Nonce   string `json:"nonce,omitempty" max:"128" doc:"the same as an Idempotency-Key, and told with the event"`
 }
 
 // send stores a line. What may take time (users, the moderator) is asked before the transaction, what is
@@ -59,38 +79,58 @@ func (s *Service) send(c *web.Call, in sendIn) (any, error) {
 	if _, _, err := s.readable(c.Context(), c.Caller, in.Room); err != nil {
 		return nil, err
 	}
-	refusal := s.moderate(c, text)
-	return web.Update(c, in, s.store, func(tx Tx) (api.ChatSent, error) {
-		return s.keep(c, tx, in, refusal, newMessage(in.Room, user, handle, text, api.TimeOf(tx.Now())))
+	if key := c.Request.Header.Get("Idempotency-Key"); in.Nonce != "" && key != "" && in.Nonce != key {
+		return nil, errs.BadField("nonce", "is the same thing as Idempotency-Key; give one of them, or both alike")
+	}
+	users, refusal := s.mentions(c.Context(), text)
+	if refusal == nil {
+		refusal = s.moderate(c, text)
+	}
+	bare := in
+	bare.Nonce = "" // a key is no part of what it is the key of
+	return web.Update(c, bare, s.store, func(tx Tx) (api.ChatSent, error) {
+		m := newMessage(in.Room, user, handle, text, api.TimeOf(tx.Now()))
+		m.ReplyTo, m.Mentions = in.ReplyTo, users
+		return s.keep(c, tx, in, refusal, m)
 	})
 }
 
-// maySay decides whether somebody's line may stand in the room: who may not write comes first, what
-// was said comes last.
+// maySay decides whether somebody's line may stand in the room: who may not write comes first, then who
+// writes too fast, and last what was said.
 func (s *Service) maySay(c *web.Call, tx Tx, room Room, st Standing, author int64, refusal error) error {
 	if err := mayWrite(c.Caller, room, st, tx.Now()); err != nil {
 		return err
 	}
-	if author != c.Caller.ID {
-		theirs, err := tx.Standing(room.ID, author)
-		if err != nil {
-			return err
-		}
-		for _, held := range []struct {
-			by   Sanction
-			word string
-		}{{theirs.Ban, "banned from"}, {theirs.Mute, "muted in"}} {
-			if held.by.holds(tx.Now()) {
-				return errs.New(errs.Denied, "user %d is %s this room %s", author, held.word, held.by)
-			}
-		}
+	if err := notHeld(c, tx, room, author); err != nil {
+		return err
+	}
+	if err := s.maySpeak(c.Caller, tx, room, st); err != nil {
+		return err
 	}
 	return refusal
 }
 
+// notHeld refuses to act for somebody else who is banned or muted.
+func notHeld(c *web.Call, tx Tx, room Room, author int64) error {
+	if author == c.Caller.ID {
+		return nil
+	}
+	theirs, err := tx.Standing(room.ID, author)
+	if err != nil {
+		return err
+	}
+	switch now := tx.Now(); {
+	case theirs.Ban.holds(now):
+		return errs.New(errs.Denied, "user %d is banned from this room %s", author, theirs.Ban)
+	case theirs.Mute.holds(now):
+		return errs.New(errs.Denied, "user %d is muted in this room %s", author, theirs.Mute)
+	}
+	return nil
+}
+
 // keep stores a line, its event and, for good, its key.
 func (s *Service) keep(c *web.Call, tx Tx, in sendIn, refusal error, m api.ChatMessage) (api.ChatSent, error) {
-	key := sendKey(c)
+	key := sendKey(c, in.Nonce)
 	if key.Key != "" {
 		sent, found, err := tx.Sent(key)
 		if err != nil {
@@ -110,19 +150,36 @@ func (s *Service) keep(c *web.Call, tx Tx, in sendIn, refusal error, m api.ChatM
 	if err := s.maySay(c, tx, room, st, m.UserID, refusal); err != nil {
 		return api.ChatSent{}, err
 	}
+	if m.ReplyTo != 0 {
+		if to, err := tx.Message(room.ID, m.ReplyTo); err != nil || to.Deleted || to.Seq <= seenFrom(c.Caller, st) {
+			return api.ChatSent{}, errs.BadField("reply_to", "is no line of this room")
+		}
+	}
+	if m.Mentions, err = hearing(tx, room, m.Mentions); err != nil {
+		return api.ChatSent{}, err
+	}
 	if m.Seq, err = tx.NextSeq(m.RoomID); err != nil {
 		return api.ChatSent{}, err
 	}
 	if m.ID, err = tx.AddMessage(m); err != nil {
 		return api.ChatSent{}, err
 	}
-	ev, err := c.Event(event.ChatMessageCreated, messageCreated{MessageID: m.ID, UserID: m.UserID, Handle: m.Handle, Text: m.Text, Flags: m.Flags})
+	ev, err := c.Event(event.ChatMessageCreated, messageCreated{MessageID: m.ID, UserID: m.UserID, Handle: m.Handle, Text: m.Text, Flags: m.Flags,
+		ReplyTo: m.ReplyTo, Mentions: m.Mentions, Nonce: in.Nonce})
 	if err != nil {
 		return api.ChatSent{}, err
 	}
 	ev.Room, ev.Seq, ev.At, ev.User = m.RoomID, m.Seq, m.CreatedAt.Time(), audience(room)
 	if err := tx.Log(ev); err != nil {
 		return api.ChatSent{}, err
+	}
+	if err := tx.Mention(room.ID, m.Seq, nil, m.Mentions); err != nil {
+		return api.ChatSent{}, err
+	}
+	if m.UserID != 0 && m.UserID == c.Caller.ID {
+		if _, err := tx.SetRead(room.ID, m.UserID, m.Seq); err != nil { // who speaks has read
+			return api.ChatSent{}, err
+		}
 	}
 	if key.Key != "" {
 		if err := tx.KeepSent(key, Sent{ID: m.ID, Seq: m.Seq, Print: in.print()}); err != nil {

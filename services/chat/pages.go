@@ -157,7 +157,7 @@ func sentence(text string) string {
 	return string(unicode.ToUpper(first)) + text[n:] + "."
 }
 
-func line(m api.ChatMessage, who web.Caller) templates.Line {
+func line(m Line, who web.Caller) templates.Line {
 	return templates.Line{
 		ID: m.ID, Seq: m.Seq, UserID: m.UserID, Handle: m.Handle, Text: m.Text, At: m.CreatedAt.Time(),
 		Own: who.ID != 0 && m.UserID == who.ID,

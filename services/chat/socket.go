@@ -12,6 +12,7 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/internal/ws"
+	"uniqverse/services/chat/live"
 )
 
 // sockets counts the open sockets of each user.
@@ -46,52 +47,10 @@ func (s *sockets) take(c web.Caller) (func(), error) {
 	}, nil
 }
 
-// seat is a user's place in a room, as far as sockets go.
-type seat struct{ room, user int64 }
-
-// seats knows which sockets are whose, to close them when somebody must go.
-type seats struct {
-	mu    sync.Mutex // guards conns
-	conns map[seat]map[*ws.Conn]bool
-}
-
-// take seats a socket and returns what frees the seat. A service, user 0, has none.
-func (s *seats) take(at seat, conn *ws.Conn) func() {
-	if at.user == 0 {
-		return func() {}
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.conns[at] == nil {
-		s.conns[at] = map[*ws.Conn]bool{}
-	}
-	s.conns[at][conn] = true
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if delete(s.conns[at], conn); len(s.conns[at]) == 0 {
-			delete(s.conns, at)
-		}
-	}
-}
-
-// close closes all sockets of a seat.
-func (s *seats) close(at seat, code ws.Code, why string) {
-	s.mu.Lock()
-	var all []*ws.Conn
-	for conn := range s.conns[at] {
-		all = append(all, conn)
-	}
-	s.mu.Unlock()
-	for _, conn := range all {
-		conn.Close(code, why)
-	}
-}
-
 // heard closes the sockets of whom an event takes out of its room.
 func (s *Service) heard(ev event.Event) {
 	if user, code, why := removed(ev.Type, ev.Payload); user != 0 {
-		s.seats.close(seat{ev.Room, user}, code, why)
+		s.seats.Close(live.Seat{Room: ev.Room, User: user}, code, why)
 	}
 }
 
@@ -137,13 +96,13 @@ func (s *Service) socket(c *web.Call, w http.ResponseWriter, in socketIn) error 
 	if err != nil {
 		return err
 	}
-	topic, err := s.relay.join(c.Context(), room.ID)
+	topic, err := s.relay.Join(c.Context(), room.ID)
 	if err != nil {
 		release()
 		return err
 	}
 	leave := func() {
-		s.relay.leave(room.ID)
+		s.relay.Leave(room.ID)
 		release()
 	}
 	conn, err := s.edge.Upgrade(w, c.Request, ws.Options{Origin: s.originRule(c), ReadLimit: 4096})
@@ -154,7 +113,8 @@ func (s *Service) socket(c *web.Call, w http.ResponseWriter, in socketIn) error 
 		}
 		return err
 	}
-	stand := s.seats.take(seat{room.ID, c.Caller.ID}, conn)
+	at := live.Seat{Room: room.ID, User: c.Caller.ID}
+	stand, came := s.seats.Take(at, conn, callerHandle(c.Caller), audience(room))
 	conn.Start(listenOnly(conn), func(ws.Code, string) {
 		stand()
 		leave()
@@ -162,6 +122,9 @@ func (s *Service) socket(c *web.Call, w http.ResponseWriter, in socketIn) error 
 	if _, _, err := s.readable(c.Context(), c.Caller, room.ID); err != nil { // taken out before the socket had its seat
 		conn.Close(ws.PermissionDenied, detail(err))
 		return nil
+	}
+	if came {
+		s.tell(c.Context(), at, callerHandle(c.Caller), audience(room), live.Online)
 	}
 	if lost {
 		frame, _ := json.Marshal(lostPlace{Type: "recovered", RoomID: room.ID, Epoch: epoch, Head: room.Head}) // plain values: cannot fail
@@ -182,7 +145,7 @@ func (s *Service) socket(c *web.Call, w http.ResponseWriter, in socketIn) error 
 // of a long history is sent before the socket takes its place in the topic, whose window is bounded.
 func (s *Service) play(ctx context.Context, conn *ws.Conn, topic *ws.Topic, room, after int64) error {
 	var err error
-	for topic.Last()-after > logPage {
+	for topic.Last()-after > live.LogPage {
 		if after, err = s.replay(ctx, conn, room, after, topic.Last()); err != nil {
 			return err
 		}
@@ -200,7 +163,7 @@ func (s *Service) play(ctx context.Context, conn *ws.Conn, topic *ws.Topic, room
 // replay sends the events with after < seq <= upTo and returns upTo.
 func (s *Service) replay(ctx context.Context, conn *ws.Conn, room, after, upTo int64) (int64, error) {
 	for after < upTo {
-		rows, err := s.relay.events(ctx, room, after, upTo)
+		rows, err := s.relay.Events(ctx, room, after, upTo)
 		if err != nil {
 			return after, err
 		}

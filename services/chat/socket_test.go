@@ -16,6 +16,7 @@ import (
 	"uniqverse/hub"
 	"uniqverse/internal/event"
 	"uniqverse/services/chat"
+	"uniqverse/services/chat/live"
 )
 
 // dial opens a socket; headers are pairs of name and value. Without one the status tells why.
@@ -405,7 +406,7 @@ func TestSocketsAreToldToComeBack(t *testing.T) {
 // amnesia is a store that cannot write down ids, as if the process were killed just then.
 type amnesia struct{ chat.Store }
 
-func (amnesia) SavePublished(context.Context, []chat.Published) error {
+func (amnesia) SavePublished(context.Context, []live.Published) error {
 	return errors.New("killed")
 }
 

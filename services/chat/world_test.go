@@ -21,6 +21,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/internal/ws"
 	"uniqverse/services/chat"
+	"uniqverse/services/chat/live"
 	"uniqverse/services/xengine"
 	"uniqverse/store"
 	"uniqverse/store/chatstore"
@@ -233,4 +234,9 @@ func (w *world) room(name string) int64 {
 	var r struct{ ID int64 }
 	w.must("POST", "/rooms?name="+url.QueryEscape(name), "", "").json(w.t, &r)
 	return r.ID
+}
+
+// log returns a room's log.
+func (w *world) log(room int64) ([]live.Logged, error) {
+	return chatstore.New(w.db).Events(context.Background(), room, 0, 1<<40, 1000)
 }

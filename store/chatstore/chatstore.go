@@ -17,6 +17,7 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/chat"
+	"uniqverse/services/chat/live"
 	"uniqverse/store"
 )
 
@@ -102,7 +103,7 @@ func (s Store) Rooms(ctx context.Context, v chat.Viewer, f chat.RoomFilter, p we
 	return out, err
 }
 
-const rowColumns = roomColumns + `, COALESCE(m.handle, ''), COALESCE(SUBSTR(m.text, 1, 200), ''), COALESCE(m.created_at, 0)`
+const rowColumns = roomColumns + `, COALESCE(m.handle, ''), COALESCE(CASE WHEN m.deleted_at = 0 THEN SUBSTR(m.text, 1, 200) ELSE '' END, ''), COALESCE(m.created_at, 0)`
 
 // lastLine joins a room's last line, unless it is from before the viewer came.
 const lastLine = ` LEFT JOIN chat_messages m ON m.id = (SELECT MAX(l.id) FROM chat_messages l WHERE l.room_id = r.id)
@@ -143,35 +144,10 @@ func (s Store) Totals(ctx context.Context, v chat.Viewer) (rooms, lines int64, e
 	return rooms, lines, store.Failed(err)
 }
 
-func scanMessage(row store.RowScanner) (api.ChatMessage, error) {
-	var m api.ChatMessage
-	var flags string
-	err := row.Scan(&m.ID, &m.RoomID, &m.Seq, &m.UserID, &m.Handle, &m.Text, &flags, &m.CreatedAt)
-	m.Flags = json.RawMessage(flags)
-	return m, err
-}
-
-// Messages returns lines of a room with a seq above since, newest first. With After alone they are those that follow it at once.
-func (s Store) Messages(ctx context.Context, room, since int64, p web.Paging, limit int) ([]api.ChatMessage, error) {
-	forward := p.After > 0 && p.Before == 0
-	query := `SELECT id, room_id, seq, user_id, handle, text, flags, created_at FROM chat_messages WHERE room_id = $1 AND id < $2 AND id > $3 AND seq > $6`
-	if forward {
-		query += ` ORDER BY id LIMIT $4 OFFSET $5`
-	} else {
-		query += ` ORDER BY id DESC LIMIT $4 OFFSET $5`
-	}
-	rows, err := s.db.Query(ctx, query, room, store.Below(p.Before), p.After, limit, p.Offset, since)
-	out, err := store.CollectRows(rows, err, scanMessage)
-	if forward {
-		slices.Reverse(out)
-	}
-	return out, err
-}
-
 const eventColumns = `place, room_id, seq, type, at, payload, trace, audience, COALESCE(event_id, 0)`
 
-func scanEvent(row store.RowScanner) (chat.Logged, error) {
-	var l chat.Logged
+func scanEvent(row store.RowScanner) (live.Logged, error) {
+	var l live.Logged
 	var at int64
 	var payload, trace string
 	if err := row.Scan(&l.Place, &l.Room, &l.Seq, &l.Type, &at, &payload, &trace, &l.User, &l.ID); err != nil {
@@ -192,13 +168,13 @@ func scanEvent(row store.RowScanner) (chat.Logged, error) {
 }
 
 // Events returns the room's log with after < seq <= upTo, in the order of seq.
-func (s Store) Events(ctx context.Context, room, after, upTo int64, limit int) ([]chat.Logged, error) {
+func (s Store) Events(ctx context.Context, room, after, upTo int64, limit int) ([]live.Logged, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+eventColumns+` FROM chat_events WHERE room_id = $1 AND seq > $2 AND seq <= $3 ORDER BY seq LIMIT $4`, room, after, upTo, limit)
 	return store.CollectRows(rows, err, scanEvent)
 }
 
 // Unpublished returns events without an id, in the order of commits, those with a place above after.
-func (s Store) Unpublished(ctx context.Context, after int64, limit int) ([]chat.Logged, error) {
+func (s Store) Unpublished(ctx context.Context, after int64, limit int) ([]live.Logged, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+eventColumns+` FROM chat_events WHERE event_id IS NULL AND place > $1 ORDER BY place LIMIT $2`, after, limit)
 	return store.CollectRows(rows, err, scanEvent)
 }
@@ -214,7 +190,7 @@ func (s Store) LastPublished(ctx context.Context, room int64) (int64, error) {
 }
 
 // SavePublished writes down the ids of published events; an event keeps the first that it got.
-func (s Store) SavePublished(ctx context.Context, ids []chat.Published) error {
+func (s Store) SavePublished(ctx context.Context, ids []live.Published) error {
 	return s.db.Write(ctx, nil, func(tx *store.Tx) error {
 		for _, p := range ids {
 			if _, err := tx.Exec(`UPDATE chat_events SET event_id = $1 WHERE room_id = $2 AND seq = $3 AND event_id IS NULL`, p.ID, p.Room, p.Seq); err != nil {
@@ -265,14 +241,6 @@ func (tx txn) NextSeq(room int64) (int64, error) {
 		return 0, noRoom()
 	}
 	return seq, store.Failed(err)
-}
-
-// AddMessage stores a line and returns its id.
-func (tx txn) AddMessage(m api.ChatMessage) (int64, error) {
-	var id int64
-	err := tx.QueryRow(`INSERT INTO chat_messages (room_id, seq, user_id, handle, text, flags, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) RETURNING id`,
-		m.RoomID, m.Seq, m.UserID, m.Handle, m.Text, string(m.Flags), int64(m.CreatedAt)).Scan(&id)
-	return id, store.Failed(err)
 }
 
 // Log writes an event into its room's log and emits it.

@@ -48,3 +48,65 @@ CREATE TABLE chat_actions (
 ) STRICT;
 
 CREATE INDEX chat_actions_room ON chat_actions (room_id, id);
+
+-- What can be done with a line after it was said.
+ALTER TABLE chat_messages ADD COLUMN reply_to INTEGER NOT NULL DEFAULT 0;   -- id of a line of the same room
+ALTER TABLE chat_messages ADD COLUMN edited_at INTEGER NOT NULL DEFAULT 0;  -- 0 for never
+ALTER TABLE chat_messages ADD COLUMN deleted_at INTEGER NOT NULL DEFAULT 0; -- 0 for never
+ALTER TABLE chat_messages ADD COLUMN reactions INTEGER NOT NULL DEFAULT 0;  -- how many rows of chat_reactions it has
+ALTER TABLE chat_messages ADD COLUMN mentions TEXT NOT NULL DEFAULT '';     -- JSON list of user_ids, '' for none
+
+CREATE UNIQUE INDEX chat_messages_seq ON chat_messages (room_id, seq);
+
+-- The texts that a line had before.
+CREATE TABLE chat_versions (
+    message_id INTEGER NOT NULL REFERENCES chat_messages (id),
+    n          INTEGER NOT NULL,           -- 1, 2, 3 …
+    text       TEXT    NOT NULL,
+    at         INTEGER NOT NULL,           -- when it was written
+    PRIMARY KEY (message_id, n)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE chat_reactions (
+    message_id INTEGER NOT NULL REFERENCES chat_messages (id),
+    emoji      TEXT    NOT NULL,
+    user_id    INTEGER NOT NULL,
+    at         INTEGER NOT NULL,
+    PRIMARY KEY (message_id, emoji, user_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE chat_mentions (
+    user_id INTEGER NOT NULL,              -- who is mentioned
+    room_id INTEGER NOT NULL,
+    seq     INTEGER NOT NULL,              -- of the line
+    PRIMARY KEY (user_id, room_id, seq)
+) STRICT, WITHOUT ROWID;
+
+-- How far somebody has read.
+CREATE TABLE chat_reads (
+    user_id INTEGER NOT NULL,
+    room_id INTEGER NOT NULL REFERENCES chat_rooms (id),
+    seq     INTEGER NOT NULL,
+    PRIMARY KEY (user_id, room_id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE chat_reports (
+    id         INTEGER PRIMARY KEY,
+    room_id    INTEGER NOT NULL REFERENCES chat_rooms (id),
+    message_id INTEGER NOT NULL REFERENCES chat_messages (id),
+    user_id    INTEGER NOT NULL,           -- who reports
+    handle     TEXT    NOT NULL,
+    reason     TEXT    NOT NULL,
+    created_at INTEGER NOT NULL
+) STRICT;
+
+CREATE UNIQUE INDEX chat_reports_once ON chat_reports (message_id, user_id);
+CREATE INDEX chat_reports_room ON chat_reports (room_id, id);
+
+-- When somebody last spoke in a room with slow mode.
+CREATE TABLE chat_pace (
+    room_id INTEGER NOT NULL REFERENCES chat_rooms (id),
+    user_id INTEGER NOT NULL,
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (room_id, user_id)
+) STRICT, WITHOUT ROWID;

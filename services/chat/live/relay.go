@@ -1,7 +1,15 @@
-package chat
+// Package live brings what happens in rooms to their sockets, and knows whose sockets those are.
+//
+// A Relay hears of events from the hub, hands them to the room's sockets and writes the ids that the hub
+// gave into the room's log, so that a replay is, byte for byte, what a socket saw that was there.
+// Seats are who sits in which room. The package decides nothing about who may listen, and opens no socket.
+//
+// Everything here is safe for concurrent use.
+package live
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"sync"
@@ -16,8 +24,22 @@ import (
 const (
 	saveEvery = 200 * time.Millisecond // how long an id may be missing in the log
 	saveBatch = 256                    // ids written in one transaction
-	logPage   = 200                    // events read from the log at once
+	// LogPage is how many events are read from the log at once.
+	LogPage = 200
 )
+
+// Log is what the relay asks of the store: the log of every room.
+type Log interface {
+	// Events returns the room's log in the order of seq, those with after < seq <= upTo.
+	Events(ctx context.Context, room, after, upTo int64, limit int) ([]Logged, error)
+	// LastPublished returns the highest seq of the room whose id is known, 0 for none.
+	LastPublished(ctx context.Context, room int64) (int64, error)
+	// Unpublished returns events of all rooms whose id is not known, in the order of commits:
+	// those with Place above after.
+	Unpublished(ctx context.Context, after int64, limit int) ([]Logged, error)
+	// SavePublished writes down the ids that the hub gave.
+	SavePublished(ctx context.Context, ids []Published) error
+}
 
 // Logged is an event of a room as the log has it.
 type Logged struct {
@@ -39,8 +61,8 @@ type feed struct {
 	users int             // sockets
 }
 
-// relay takes room events from the hub to the sockets and their ids into the log.
-type relay struct {
+// Relay takes room events from the hub to the sockets and their ids into the log.
+type Relay struct {
 	store Log
 	hub   hub.Hub
 	edge  *ws.Edge
@@ -55,12 +77,13 @@ type relay struct {
 	ready  chan struct{} // closed while the hub has told of all that the log holds
 }
 
-func newRelay(store Log, h hub.Hub, edge *ws.Edge, log *slog.Logger, after func(event.Event)) *relay {
-	return &relay{after: after, store: store, hub: h, edge: edge, log: log, kick: make(chan struct{}, 1), feeds: map[int64]*feed{}, ready: make(chan struct{})}
+// NewRelay returns a relay; after is told of each event of a room after its sockets.
+func NewRelay(store Log, h hub.Hub, edge *ws.Edge, log *slog.Logger, after func(event.Event)) *Relay {
+	return &Relay{after: after, store: store, hub: h, edge: edge, log: log, kick: make(chan struct{}, 1), feeds: map[int64]*feed{}, ready: make(chan struct{})}
 }
 
-// run relays until ctx ends or the hub is closed, and then writes down the ids that it knows.
-func (r *relay) run(ctx context.Context) error {
+// Run relays until ctx ends or the hub is closed, and then writes down the ids that it knows.
+func (r *Relay) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	wg.Go(func() { r.saver(ctx) })
 	err := r.listen(ctx)
@@ -75,7 +98,7 @@ func (r *relay) run(ctx context.Context) error {
 
 // listen follows the hub until ctx ends. Where it cannot go on without a gap, at the start and
 // after falling too far behind, the log says what is missing, and that is published again.
-func (r *relay) listen(ctx context.Context) error {
+func (r *Relay) listen(ctx context.Context) error {
 	var from *hub.Position
 	for {
 		sub, err := r.hub.Subscribe(ctx, event.StreamChat, from)
@@ -116,11 +139,14 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // follow hands on what the hub says; from is kept at how far it came.
-func (r *relay) follow(ctx context.Context, sub hub.Subscription, from **hub.Position) error {
+func (r *Relay) follow(ctx context.Context, sub hub.Subscription, from **hub.Position) error {
 	for {
 		m, err := sub.Next(ctx)
 		if err != nil {
 			return err
+		}
+		if m.Room != 0 && m.Seq == 0 && m.Type == event.ChatPresence {
+			r.passing(m)
 		}
 		r.heard(m.Room, m.Seq, m.ID, m.Data)
 		r.after(m.Event)
@@ -130,7 +156,7 @@ func (r *relay) follow(ctx context.Context, sub hub.Subscription, from **hub.Pos
 
 // repair publishes what the log holds and nobody heard of. The subscription has begun already, so
 // what is committed meanwhile comes through it. Until repair is done no socket joins a room.
-func (r *relay) repair(ctx context.Context) error {
+func (r *Relay) repair(ctx context.Context) error {
 	r.setReady(false)
 	var place int64
 	for {
@@ -138,7 +164,7 @@ func (r *relay) repair(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if len(rows) < logPage {
+		if len(rows) < LogPage {
 			return nil
 		}
 		place = rows[len(rows)-1].Place
@@ -146,10 +172,10 @@ func (r *relay) repair(ctx context.Context) error {
 }
 
 // republish publishes a page of events that have no id, and returns the page.
-func (r *relay) republish(ctx context.Context, place int64) ([]Logged, error) {
+func (r *Relay) republish(ctx context.Context, place int64) ([]Logged, error) {
 	r.saving.Lock() // nothing moves from memory into the log while the two are compared
 	defer r.saving.Unlock()
-	rows, err := r.store.Unpublished(ctx, place, logPage)
+	rows, err := r.store.Unpublished(ctx, place, LogPage)
 	if err != nil {
 		return nil, err
 	}
@@ -168,7 +194,7 @@ func (r *relay) republish(ctx context.Context, place int64) ([]Logged, error) {
 }
 
 // setReady opens the rooms to sockets, or shuts them.
-func (r *relay) setReady(ready bool) {
+func (r *Relay) setReady(ready bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	select {
@@ -184,7 +210,7 @@ func (r *relay) setReady(ready bool) {
 }
 
 // heard hands one event of a room to its sockets and notes its id; one that came already is left out.
-func (r *relay) heard(room, seq, id int64, data []byte) {
+func (r *Relay) heard(room, seq, id int64, data []byte) {
 	if room == 0 || seq == 0 {
 		return
 	}
@@ -209,8 +235,22 @@ func (r *relay) heard(room, seq, id int64, data []byte) {
 	}
 }
 
+// passing hands on that somebody types. Who comes and goes is for those who ask: a plain socket
+// is for what is said.
+func (r *Relay) passing(m hub.Message) {
+	var p Presence
+	if json.Unmarshal(m.Payload, &p) != nil || p.State != Typing {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if f := r.feeds[m.Room]; f != nil && f.topic != nil {
+		f.topic.Publish(0, m.Data)
+	}
+}
+
 // saver writes ids into the log, many at a time, until ctx ends.
-func (r *relay) saver(ctx context.Context) {
+func (r *Relay) saver(ctx context.Context) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -231,7 +271,7 @@ func (r *relay) saver(ctx context.Context) {
 }
 
 // save writes all ids that are known into the log and then forgets them.
-func (r *relay) save(ctx context.Context) error {
+func (r *Relay) save(ctx context.Context) error {
 	r.saving.Lock()
 	defer r.saving.Unlock()
 	for {
@@ -260,7 +300,7 @@ func (r *relay) save(ctx context.Context) error {
 }
 
 // dismiss forgets a feed that nobody needs; r.mu is held.
-func (r *relay) dismiss(room int64, f *feed) {
+func (r *Relay) dismiss(room int64, f *feed) {
 	if f.users == 0 {
 		f.topic = nil
 		if len(f.ids) == 0 {
@@ -269,7 +309,7 @@ func (r *relay) dismiss(room int64, f *feed) {
 	}
 }
 
-func (r *relay) idOf(room, seq int64) int64 {
+func (r *Relay) idOf(room, seq int64) int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f := r.feeds[room]; f != nil {
@@ -278,9 +318,9 @@ func (r *relay) idOf(room, seq int64) int64 {
 	return 0
 }
 
-// join makes a room live for one more socket; leave must follow. It waits until the relay
+// Join makes a room live for one more socket; Leave must follow. It waits until the relay
 // knows what the log holds, for at most five seconds.
-func (r *relay) join(ctx context.Context, room int64) (*ws.Topic, error) {
+func (r *Relay) Join(ctx context.Context, room int64) (*ws.Topic, error) {
 	r.mu.Lock()
 	ready := r.ready
 	r.mu.Unlock()
@@ -318,7 +358,8 @@ func (r *relay) join(ctx context.Context, room int64) (*ws.Topic, error) {
 	return f.topic, nil
 }
 
-func (r *relay) leave(room int64) {
+// Leave ends what Join began.
+func (r *Relay) Leave(room int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f := r.feeds[room]; f != nil {
@@ -327,10 +368,10 @@ func (r *relay) leave(room int64) {
 	}
 }
 
-// events returns a page of a joined room's log, each event with the id under which it was published.
-func (r *relay) events(ctx context.Context, room, after, upTo int64) ([]Logged, error) {
+// Events returns a page of a joined room's log, each event with the id under which it was published.
+func (r *Relay) Events(ctx context.Context, room, after, upTo int64) ([]Logged, error) {
 	for range 3 { // an id that is in neither place was moved between the two looks
-		rows, err := r.store.Events(ctx, room, after, upTo, logPage)
+		rows, err := r.store.Events(ctx, room, after, upTo, LogPage)
 		if err != nil {
 			return nil, err
 		}

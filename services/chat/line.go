@@ -1,0 +1,198 @@
+package chat
+
+import (
+	"context"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"uniqverse/internal/api"
+	"uniqverse/internal/errs"
+	"uniqverse/internal/web"
+)
+
+const (
+	maxMentions  = 20 // people in one line
+	maxReactions = 20 // different emoji under one line
+)
+
+// Line is a line as the store has it.
+type Line struct {
+	api.ChatMessage
+	Reacted int // reactions, of all emoji
+}
+
+// messageEdited is the payload of chat.message.edited.
+type messageEdited struct {
+	MessageID int64    `json:"message_id"`
+	UserID    int64    `json:"user_id"`
+	Handle    string   `json:"handle"`
+	Text      string   `json:"text"`
+	EditedAt  api.Time `json:"edited_at"`
+	Mentions  []int64  `json:"mentions,omitempty"`
+}
+
+// messageDeleted is the payload of chat.message.deleted.
+type messageDeleted struct {
+	MessageID int64 `json:"message_id"`
+	UserID    int64 `json:"user_id"` // whose line it was
+	By        int64 `json:"by"`
+}
+
+// messageReacted is the payload of chat.message.reacted.
+type messageReacted struct {
+	MessageID int64  `json:"message_id"`
+	UserID    int64  `json:"user_id"` // who reacts
+	Handle    string `json:"handle"`
+	Emoji     string `json:"emoji"`
+	Added     bool   `json:"added"` // false when it was taken back
+	Count     int    `json:"count"` // of this emoji, now
+}
+
+// mentioned finds @name where a name may begin.
+var mentioned = regexp.MustCompile(`(?:^|[^\pL\pN_@.+-])@([\pL\pN][\pL\pN._+-]*)`)
+
+// mentions returns the users whom a text names, each once; more than 20 names are errs.Invalid.
+func (s *Service) mentions(ctx context.Context, text string) ([]int64, error) {
+	names := map[string]bool{}
+	var users []int64
+	for _, m := range mentioned.FindAllStringSubmatch(text, -1) {
+		name := strings.ToLower(strings.TrimRight(m[1], "._+-"))
+		if names[name] {
+			continue
+		}
+		names[name] = true
+		if len(names) > maxMentions {
+			return nil, errs.BadField("text", "must not mention more than %d people", maxMentions)
+		}
+		u, err := s.opts.Users.UserByName(ctx, name)
+		if err != nil && !errs.Is(err, errs.NotFound) {
+			return nil, err
+		}
+		if err == nil {
+			users = append(users, u.ID)
+		}
+	}
+	return users, nil
+}
+
+// hearing leaves of the mentioned those who may read the room.
+func hearing(tx Tx, room Room, users []int64) ([]int64, error) {
+	var out []int64
+	for _, user := range users {
+		st, err := tx.Standing(room.ID, user)
+		if err != nil {
+			return nil, err
+		}
+		if !st.Ban.holds(tx.Now()) && (!room.private() || st.Role != "") {
+			out = append(out, user)
+		}
+	}
+	return out, nil
+}
+
+// cleanEmoji refuses what is not one emoji, a short run of symbols without letters or spaces.
+func cleanEmoji(emoji string) error {
+	symbol := false
+	for _, r := range emoji {
+		switch {
+		case unicode.Is(unicode.So, r) || r == 0x20e3: // symbols, flags; the keycap
+			symbol = true
+		case unicode.In(r, unicode.Sm, unicode.Mn, unicode.Sk, unicode.Nd) || r == '#' || r == '*' || r == 0x200d || r >= 0xe0020 && r <= 0xe007f:
+		default:
+			return errs.BadField("emoji", "must be one emoji")
+		}
+	}
+	if !symbol || utf8.RuneCountInString(emoji) > 16 {
+		return errs.BadField("emoji", "must be one emoji")
+	}
+	return nil
+}
+
+// pace holds back who says too much: each key has a bucket that fills with time.
+type pace struct {
+	mu      sync.Mutex // guards buckets
+	buckets map[paceKey]paceBucket
+}
+
+// paceKey is a user, in one room or (0) in all.
+type paceKey struct{ room, user int64 }
+
+type paceBucket struct {
+	left float64
+	at   time.Time
+}
+
+// take spends one from the bucket; wait says when there will be one if there is none now.
+func (p *pace) take(key paceKey, perSecond, burst float64, now time.Time) (wait time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.buckets) > 10_000 {
+		for k, b := range p.buckets {
+			if now.Sub(b.at) > time.Minute {
+				delete(p.buckets, k)
+			}
+		}
+	}
+	b, ok := p.buckets[key]
+	if !ok {
+		b = paceBucket{burst, now}
+	}
+	b.left = min(burst, b.left+max(0, now.Sub(b.at).Seconds())*perSecond)
+	b.at = now
+	if b.left < 1 {
+		wait = time.Duration((1 - b.left) / perSecond * float64(time.Second))
+	} else {
+		b.left--
+	}
+	p.buckets[key] = b
+	return wait
+}
+
+// unhurried reports whom no pace holds back.
+func unhurried(c web.Caller) bool {
+	return c.Demo || c.Has(actForOthers) || c.Has("game.server") || c.Has("email.admin")
+}
+
+// mayAct refuses who does too much in all rooms together: five things a second, ten at once.
+func (s *Service) mayAct(c web.Caller, now time.Time) error {
+	if unhurried(c) {
+		return nil
+	}
+	if wait := s.pace.take(paceKey{0, c.ID}, 5, 10, now); wait > 0 {
+		return tooFast(wait)
+	}
+	return nil
+}
+
+func tooFast(wait time.Duration) error {
+	return errs.Limit(wait, "you write too fast; wait a moment")
+}
+
+// maySpeak adds to mayAct what holds for new lines: in a global room one a second with five at once, and
+// what the room's slow mode says.
+func (s *Service) maySpeak(c web.Caller, tx Tx, room Room, st Standing) error {
+	now := tx.Now()
+	if err := s.mayAct(c, now); err != nil || unhurried(c) {
+		return err
+	}
+	if room.Kind == KindGlobal {
+		if wait := s.pace.take(paceKey{room.ID, c.ID}, 1, 5, now); wait > 0 {
+			return tooFast(wait)
+		}
+	}
+	if room.SlowMode == 0 || moderates(c, st) {
+		return nil
+	}
+	last, err := tx.Pace(room.ID, c.ID)
+	if err != nil {
+		return err
+	}
+	if wait := time.Duration(room.SlowMode)*time.Second - now.Sub(time.UnixMilli(last)); last > 0 && wait > 0 {
+		return errs.Limit(wait, "slow_mode: one line in %d seconds here", room.SlowMode)
+	}
+	return nil
+}

@@ -1,0 +1,322 @@
+package chat
+
+import (
+	"slices"
+
+	"uniqverse/internal/api"
+	"uniqverse/internal/errs"
+	"uniqverse/internal/event"
+	"uniqverse/internal/web"
+)
+
+// shown brings lines into the form in which callers see them: with their reactions, and without the text of
+// those that were taken away.
+func (s *Service) shown(c *web.Call, lines []Line) ([]api.ChatMessage, error) {
+	var ids []int64
+	for _, l := range lines {
+		if l.Reacted > 0 && !l.Deleted {
+			ids = append(ids, l.ID)
+		}
+	}
+	reactions, err := s.store.Reactions(c.Context(), c.Caller.ID, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]api.ChatMessage, len(lines))
+	for i, l := range lines {
+		if l.Deleted {
+			l.Text, l.Mentions = "", nil
+		}
+		l.Reactions = reactions[l.ID]
+		out[i] = l.ChatMessage
+	}
+	return out, nil
+}
+
+type lineIn struct {
+	Room int64 `path:"id" doc:"the room's id"`
+	Line int64 `path:"mid" doc:"the line's id"`
+}
+
+// reads returns a line that the caller may read.
+func (s *Service) reads(c *web.Call, in lineIn) (Line, Standing, error) {
+	_, st, err := s.readable(c.Context(), c.Caller, in.Room)
+	if err != nil {
+		return Line{}, st, err
+	}
+	l, err := s.store.Message(c.Context(), in.Room, in.Line)
+	if err == nil && l.Seq <= seenFrom(c.Caller, st) {
+		err = noLine()
+	}
+	return l, st, err
+}
+
+func noLine() error { return errs.New(errs.NotFound, "there is no such line in this room") }
+
+// found is reads inside a transaction, for who may also write; a line that was taken away is errs.Conflict.
+func found(c *web.Call, tx Tx, in lineIn) (Room, Line, error) {
+	room, st, err := entered(c.Caller, tx, in.Room)
+	if err != nil {
+		return room, Line{}, err
+	}
+	l, err := tx.Message(in.Room, in.Line)
+	switch {
+	case err != nil:
+		return room, l, err
+	case l.Seq <= seenFrom(c.Caller, st):
+		return room, l, noLine()
+	case l.Deleted:
+		return room, l, errs.New(errs.Conflict, "the line was taken away")
+	}
+	return room, l, mayWrite(c.Caller, room, st, tx.Now())
+}
+
+func (s *Service) message(c *web.Call, in lineIn) (api.ChatMessage, error) {
+	l, _, err := s.reads(c, in)
+	if err != nil {
+		return api.ChatMessage{}, err
+	}
+	out, err := s.shown(c, []Line{l})
+	if err != nil {
+		return api.ChatMessage{}, err
+	}
+	return out[0], nil
+}
+
+// history answers every text that a line had, the oldest first. What was taken away is for moderators.
+func (s *Service) history(c *web.Call, in lineIn) ([]api.ChatVersion, error) {
+	l, st, err := s.reads(c, in)
+	if err != nil {
+		return nil, err
+	}
+	if l.Deleted && !moderates(c.Caller, st) {
+		return nil, errs.New(errs.Denied, "the line was taken away; its texts are for moderators")
+	}
+	all, err := s.store.Versions(c.Context(), l.ID)
+	if err != nil {
+		return nil, err
+	}
+	return append(all, api.ChatVersion{Text: l.Text, At: writtenAt(l)}), nil
+}
+
+// writtenAt is when a line's text was written.
+func writtenAt(l Line) api.Time {
+	if l.EditedAt != 0 {
+		return l.EditedAt
+	}
+	return l.CreatedAt
+}
+
+type editIn struct {
+	lineIn
+	Text string `json:"text" web:"required" doc:"plain text, 1 to 4000 characters"`
+}
+
+func (s *Service) edit(c *web.Call, in editIn) (any, error) {
+	text, err := cleanText(in.Text)
+	if err != nil {
+		return nil, err
+	}
+	if _, _, err := s.reads(c, in.lineIn); err != nil {
+		return nil, err
+	}
+	users, refusal := s.mentions(c.Context(), text)
+	if refusal == nil {
+		refusal = s.moderate(c, text)
+	}
+	return web.Update(c, in, s.store, func(tx Tx) (api.ChatMessage, error) {
+		room, l, err := found(c, tx, in.lineIn)
+		if err != nil {
+			return l.ChatMessage, err
+		}
+		if (c.Caller.ID == 0 || l.UserID != c.Caller.ID) && !c.Caller.Has(actForOthers) {
+			return l.ChatMessage, errs.New(errs.Denied, "only who said it changes a line")
+		}
+		if text == l.Text {
+			return l.ChatMessage, nil
+		}
+		if err := s.mayAct(c.Caller, tx.Now()); err != nil {
+			return l.ChatMessage, err
+		}
+		if refusal != nil {
+			return l.ChatMessage, refusal
+		}
+		before, was, had := l.Text, writtenAt(l), l.Mentions
+		l.Text, l.EditedAt = text, api.TimeOf(tx.Now())
+		if l.Mentions, err = hearing(tx, room, users); err != nil {
+			return l.ChatMessage, err
+		}
+		if err := tx.EditMessage(l.ChatMessage, before, was); err != nil {
+			return l.ChatMessage, err
+		}
+		if err := tx.Mention(room.ID, l.Seq, had, l.Mentions); err != nil {
+			return l.ChatMessage, err
+		}
+		_, err = s.log(c, tx, room, event.ChatMessageEdited, messageEdited{l.ID, l.UserID, l.Handle, l.Text, l.EditedAt, l.Mentions})
+		return l.ChatMessage, err
+	})
+}
+
+func (s *Service) deleteMessage(c *web.Call, tx Tx, in lineIn) (ok, error) {
+	room, st, err := entered(c.Caller, tx, in.Room)
+	if err != nil {
+		return ok{}, err
+	}
+	l, err := tx.Message(in.Room, in.Line)
+	if err == nil && l.Seq <= seenFrom(c.Caller, st) {
+		err = noLine()
+	}
+	if err != nil {
+		return ok{}, err
+	}
+	own := c.Caller.ID != 0 && l.UserID == c.Caller.ID
+	if !own && !moderates(c.Caller, st) || room.Kind == KindDM && !own && !c.Caller.Has(actForOthers) {
+		return ok{}, errs.New(errs.Denied, "only who said it and moderators take a line away")
+	}
+	if l.Deleted { // gone is gone
+		return ok{true}, nil
+	}
+	if err := tx.DeleteMessage(l.ChatMessage); err != nil {
+		return ok{}, err
+	}
+	if _, err := s.log(c, tx, room, event.ChatMessageDeleted, messageDeleted{l.ID, l.UserID, c.Caller.ID}); err != nil || own {
+		return ok{true}, err
+	}
+	_, err = s.record(c, tx, room, actDelete, person{l.UserID, l.Handle}, 0, "")
+	return ok{true}, err
+}
+
+type reactIn struct {
+	lineIn
+	Emoji  string `path:"emoji" doc:"one emoji"`
+	UserID int64  `json:"user_id,omitempty" min:"1" doc:"who reacts; the caller when left out"`
+	Handle string `json:"handle,omitempty" doc:"their name, such as @pilot"`
+}
+
+func (s *Service) putReaction(c *web.Call, in reactIn) (any, error)  { return s.react(c, in, true) }
+func (s *Service) dropReaction(c *web.Call, in reactIn) (any, error) { return s.react(c, in, false) }
+
+type reactFormIn struct {
+	lineIn
+	Emoji  string `json:"emoji" web:"required" doc:"one emoji"`
+	Remove bool   `json:"remove,omitempty" doc:"true takes it back"`
+}
+
+func (s *Service) reactForm(c *web.Call, in reactFormIn) (any, error) {
+	return s.react(c, reactIn{lineIn: in.lineIn, Emoji: in.Emoji}, !in.Remove)
+}
+
+func (s *Service) react(c *web.Call, in reactIn, on bool) (any, error) {
+	if err := cleanEmoji(in.Emoji); err != nil {
+		return nil, err
+	}
+	who, err := s.self(c, whoIn{Room: in.Room, UserID: in.UserID, Handle: in.Handle})
+	if err != nil {
+		return nil, err
+	}
+	return web.Update(c, in, s.store, func(tx Tx) (api.ChatReaction, error) {
+		room, l, err := found(c, tx, in.lineIn)
+		if err != nil {
+			return api.ChatReaction{}, err
+		}
+		if err := notHeld(c, tx, room, who.id); err != nil {
+			return api.ChatReaction{}, err
+		}
+		if err := s.mayAct(c.Caller, tx.Now()); err != nil {
+			return api.ChatReaction{}, err
+		}
+		count, kinds, changed, err := tx.React(l.ID, who.id, in.Emoji, on)
+		out := api.ChatReaction{Emoji: in.Emoji, Count: count, Mine: on && who.id == c.Caller.ID}
+		if err != nil || !changed {
+			return out, err
+		}
+		if kinds > maxReactions {
+			return out, errs.New(errs.Conflict, "a line takes at most %d different reactions", maxReactions)
+		}
+		_, err = s.log(c, tx, room, event.ChatMessageReacted, messageReacted{l.ID, who.id, who.handle, in.Emoji, on, count})
+		return out, err
+	})
+}
+
+type reportIn struct {
+	lineIn
+	Reason string `json:"reason,omitempty" max:"500" doc:"what is wrong with it"`
+}
+
+func (s *Service) report(c *web.Call, in reportIn) (any, error) {
+	if c.Caller.ID == 0 {
+		return nil, errs.New(errs.Denied, "people report lines, services do not")
+	}
+	l, _, err := s.reads(c, in.lineIn)
+	if err != nil {
+		return nil, err
+	}
+	return web.Update(c, in, s.store, func(tx Tx) (api.ChatReport, error) {
+		r := api.ChatReport{MessageID: l.ID, UserID: c.Caller.ID, Handle: callerHandle(c.Caller), Reason: in.Reason, CreatedAt: api.TimeOf(tx.Now())}
+		var err error
+		if r.ID, err = tx.AddReport(in.Room, r); errs.Is(err, errs.Conflict) {
+			err = errs.New(errs.Conflict, "you have reported this line already")
+		}
+		return r, err
+	})
+}
+
+func (s *Service) reports(c *web.Call, in actionsIn) ([]api.ChatReport, error) {
+	_, st, err := s.readable(c.Context(), c.Caller, in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !moderates(c.Caller, st) {
+		return nil, errs.New(errs.Denied, "reports are for the room's owner and moderators")
+	}
+	size := in.Size()
+	rs, err := s.store.Reports(c.Context(), in.ID, in.Paging, size+1)
+	if err == nil && len(rs) > size {
+		rs = rs[:size]
+		setNext(c, roomPath(in.ID)+"/reports", "before", rs[size-1].ID, size)
+	}
+	return rs, err
+}
+
+type readIn struct {
+	whoIn
+	Seq int64 `json:"seq" web:"required" min:"1" doc:"the seq of the newest event that they have seen"`
+}
+
+// readMark is how far somebody has read.
+type readMark struct {
+	RoomID int64 `json:"room_id"`
+	Seq    int64 `json:"seq"`
+}
+
+func (s *Service) markRead(c *web.Call, in readIn) (any, error) {
+	who, err := s.self(c, in.whoIn)
+	if err != nil {
+		return nil, err
+	}
+	return web.Update(c, in, s.store, func(tx Tx) (readMark, error) {
+		room, _, err := entered(c.Caller, tx, in.Room)
+		if err != nil {
+			return readMark{}, err
+		}
+		if in.Seq > room.Head {
+			return readMark{}, errs.BadField("seq", "must be at most %d, the room's newest", room.Head)
+		}
+		seq, err := tx.SetRead(room.ID, who.id, in.Seq)
+		return readMark{room.ID, seq}, err
+	})
+}
+
+func (s *Service) unread(c *web.Call, _ web.None) ([]api.ChatUnread, error) {
+	return s.store.Unread(c.Context(), viewer(c.Caller), 200)
+}
+
+// around returns lines on both sides of one, newest first.
+func (s *Service) around(c *web.Call, room, since, id int64, size int) ([]Line, error) {
+	older, err := s.store.Messages(c.Context(), room, since, web.Paging{Before: id + 1}, size/2+1)
+	if err != nil || size == 1 {
+		return older, err
+	}
+	newer, err := s.store.Messages(c.Context(), room, since, web.Paging{After: id}, size-size/2-1)
+	return slices.Concat(newer, older), err
+}

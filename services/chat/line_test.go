@@ -1,0 +1,331 @@
+package chat_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"uniqverse/hub"
+	"uniqverse/services/chat"
+)
+
+func TestLinesAreEditedDeletedAndReactedTo(t *testing.T) {
+	w := start(t, "")
+	w.must("POST", "/rooms", "agent", `{"name":"hall"}`)
+	thumb := url.PathEscape("👍")
+	w.walk([]step{
+		{"POST", "/rooms/1/messages", "pilot", `{"text":"one"}`, 200, `{"id":1,"seq":1}`},
+		{"POST", "/rooms/1/messages", "outsider", `{"text":"two","reply_to":1}`, 200, `{"id":2,"seq":2}`},
+		{"POST", "/rooms/1/messages", "outsider", `{"text":"three","reply_to":9}`, 422, `"field":"reply_to"`},
+		{"GET", "/rooms/1/messages/2", "reader", "", 200, `"reply_to":1`},
+		{"GET", "/rooms/1/messages/9", "reader", "", 404, "no such line"},
+		// Edits.
+		{"PATCH", "/rooms/1/messages/1", "outsider", `{"text":"mine"}`, 403, "only who said it"},
+		{"PATCH", "/rooms/1/messages/9", "pilot", `{"text":"x"}`, 404, ""},
+		{"PATCH", "/rooms/1/messages/1", "pilot", `{"text":" "}`, 422, `"field":"text"`},
+		{"PATCH", "/rooms/1/messages/1", "pilot", `{"text":"kill yourself"}`, 422, "Toxic content"},
+		{"PATCH", "/rooms/1/messages/1", "pilot", `{"text":"uno"}`, 200, `"text":"uno"`},
+		{"PATCH", "/rooms/1/messages/1", "pilot", `{"text":"uno"}`, 200, `"edited_at":"`},
+		{"POST", "/rooms/1/messages/1/edit", "pilot", `text=eins`, 200, `"text":"eins"`},
+		{"GET", "/rooms/1/messages/1/history", "reader", "", 200, `[{"text":"one","at":"`},
+		{"GET", "/rooms/1/messages/2/history", "reader", "", 200, `[{"text":"two","at":"`},
+		// Reactions.
+		{"PUT", "/rooms/1/messages/1/reactions/" + thumb, "outsider", "", 200, `{"emoji":"👍","count":1,"mine":true}`},
+		{"PUT", "/rooms/1/messages/1/reactions/" + thumb, "outsider", "", 200, `"count":1`},
+		{"PUT", "/rooms/1/messages/1/reactions/" + thumb, "pilot", "", 200, `"count":2`},
+		{"PUT", "/rooms/1/messages/1/reactions/" + thumb, "pilot", `{"user_id":5}`, 403, "acts for"},
+		{"GET", "/rooms/1/messages/1", "pilot", "", 200, `"reactions":[{"emoji":"👍","count":2,"mine":true}]`},
+		{"GET", "/rooms/1/messages", "reader", "", 200, `"reactions":[{"emoji":"👍","count":2,"mine":false}]`},
+		{"DELETE", "/rooms/1/messages/1/reactions/" + thumb, "pilot", "", 200, `"count":1`},
+		{"DELETE", "/rooms/1/messages/1/reactions/" + thumb, "pilot", "", 200, `"count":1`},
+		{"POST", "/rooms/1/messages/1/react", "agent", "emoji=" + thumb + "&remove=true", 200, `"count":1`},
+		{"PUT", "/rooms/1/messages/1/reactions/abc", "pilot", "", 422, "one emoji"},
+		{"PUT", "/rooms/1/messages/1/reactions/%3Cb%3E", "pilot", "", 422, "one emoji"},
+		{"PUT", "/rooms/1/messages/1/reactions/" + url.PathEscape("👩‍👩‍👧‍👦"), "agent", "", 200, ""},
+		{"PUT", "/rooms/1/messages/1/reactions/" + url.PathEscape(strings.Repeat("👍", 17)), "agent", "", 422, "one emoji"},
+		// Reports.
+		{"POST", "/rooms/1/messages/2/report", "pilot", `{"reason":"rude"}`, 200, `"message_id":2`},
+		{"POST", "/rooms/1/messages/2/report", "pilot", `{"reason":"rude"}`, 409, "already"},
+		{"POST", "/rooms/1/messages/2/report", "game", `{}`, 403, "people"},
+		{"GET", "/rooms/1/reports", "pilot", ``, 403, "moderators"},
+		{"GET", "/rooms/1/reports", "agent", ``, 200, `"handle":"@pilot","reason":"rude"`},
+		// Taking away.
+		{"DELETE", "/rooms/1/messages/1", "outsider", "", 403, "moderators"},
+		{"DELETE", "/rooms/1/messages/1", "pilot", "", 200, `{"ok":true}`},
+		{"DELETE", "/rooms/1/messages/1", "pilot", "", 200, `{"ok":true}`},
+		{"GET", "/rooms/1/messages/1", "pilot", "", 200, `"text":"",`},
+		{"GET", "/rooms/1/messages/1", "pilot", "", 200, `"deleted":true}`},
+		{"GET", "/rooms/1/messages/1/history", "pilot", "", 403, "moderators"},
+		{"GET", "/rooms/1/messages/1/history", "agent", "", 200, "eins"},
+		{"PATCH", "/rooms/1/messages/1", "pilot", `{"text":"x"}`, 409, "taken away"},
+		{"PUT", "/rooms/1/messages/1/reactions/" + thumb, "agent", "", 409, "taken away"},
+		{"POST", "/rooms/1/messages", "agent", `{"text":"x","reply_to":1}`, 422, "reply_to"},
+		{"POST", "/rooms/1/messages/2/delete", "agent", "", 200, ""},
+		{"GET", "/rooms/1/actions", "agent", "", 200, `"action":"delete","user_id":5`},
+	})
+	var log []string
+	rows, err := w.log(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, l := range rows {
+		if l.Seq != int64(i+1) {
+			t.Errorf("seq %d at %d", l.Seq, i+1)
+		}
+		log = append(log, strings.TrimPrefix(l.Type, "chat.message."))
+	}
+	want := "created created edited edited reacted reacted reacted reacted deleted deleted moderation.actioned"
+	if got := strings.Join(log, " "); got != want {
+		t.Errorf("the log is\n%s, want\n%s", got, want)
+	}
+	if p := string(rows[6].Payload); !strings.Contains(p, `"added":false,"count":1`) {
+		t.Errorf("a reaction taken back is told as %s", p)
+	}
+}
+
+// A line takes twenty different reactions.
+func TestTooManyReactions(t *testing.T) {
+	w := start(t, "")
+	w.room("r")
+	w.must("POST", "/rooms/1/messages?text=hi", "", "")
+	for i := range 21 {
+		want := 200
+		if i == 20 {
+			want = 409
+		}
+		if a := w.call("PUT", "/rooms/1/messages/1/reactions/"+url.PathEscape(string(rune(0x1f600+i))), "", ""); a.status != want {
+			t.Errorf("reaction %d: %d %s", i+1, a.status, a.body)
+		}
+	}
+	if a := w.must("GET", "/rooms/1/messages/1", "", ""); strings.Count(a.body, `"emoji"`) != 20 {
+		t.Errorf("kept %s", a.body)
+	}
+}
+
+// What a socket hears live and what another gets as replay is the same, to the byte, whatever happens to lines.
+func TestReplayOfEveryKindOfEvent(t *testing.T) {
+	w := start(t, "")
+	w.must("POST", "/rooms", "agent", `{"name":"hall","kind":"guild"}`)
+	live := w.socket("/ws/rooms/1")
+	w.must("POST", "/rooms/1/messages", "agent", `{"text":"@pilot look, @demo too","nonce":"n1"}`)
+	w.must("POST", "/rooms/1/invite", "agent", `{"user_id":2}`)
+	w.must("POST", "/rooms/1/messages", "pilot", `{"text":"yes","reply_to":1}`)
+	w.must("PATCH", "/rooms/1/messages/2", "pilot", `{"text":"yes, @agent <b>"}`)
+	w.must("PUT", "/rooms/1/messages/2/reactions/"+url.PathEscape("🚀"), "agent", "")
+	w.must("POST", "/rooms/1/typing", "pilot", "")
+	w.must("PATCH", "/rooms/1", "agent", `{"topic":"x","slow_mode_s":1}`)
+	w.must("DELETE", "/rooms/1/messages/2", "pilot", "")
+	w.must("POST", "/rooms/1/mute", "agent", `{"user_id":2}`)
+	var heard []frame
+	typing := 0
+	for len(heard) < 8 {
+		f, err := read(live)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Seq == 0 {
+			if typing++; f.Type != "chat.presence" || !strings.Contains(f.raw, `"user_id":2,"handle":"@pilot","state":"typing"`) {
+				t.Errorf("a frame without a place: %s", f.raw)
+			}
+			continue
+		}
+		heard = append(heard, f)
+	}
+	if typing != 1 {
+		t.Errorf("typing was told %d times", typing)
+	}
+	if !strings.Contains(heard[0].raw, `"nonce":"n1"`) || strings.Contains(heard[0].raw, `"mentions"`) {
+		t.Errorf("%s: wants its nonce, and mentions nobody who may not read it", heard[0].raw)
+	}
+	if !strings.Contains(heard[3].raw, `"text":"yes, @agent \u003cb\u003e"`) || !strings.Contains(heard[3].raw, `"mentions":[4]`) {
+		t.Errorf("edited: %s", heard[3].raw)
+	}
+	dir := w.dir
+	for round := range 2 {
+		again, err := readTo(w.socket("/ws/rooms/1?after=0"), 0, 8)
+		if err == nil {
+			err = same(again, heard)
+		}
+		if err != nil {
+			t.Errorf("round %d: %v", round, err)
+		}
+		w.stop()
+		w = start(t, dir)
+	}
+}
+
+func TestANonceIsAKey(t *testing.T) {
+	w := start(t, "")
+	w.room("r")
+	first := w.must("POST", "/rooms/1/messages", "pilot", `{"text":"once","nonce":"a"}`)
+	for _, header := range [][]string{nil, {"Idempotency-Key", "a"}} {
+		if again := w.must("POST", "/rooms/1/messages", "pilot", `{"text":"once","nonce":"a"}`, header...); again.body != first.body {
+			t.Errorf("%s, then %s", first.body, again.body)
+		}
+	}
+	if again := w.must("POST", "/rooms/1/messages", "pilot", `{"text":"once"}`, "Idempotency-Key", "a"); again.body != first.body {
+		t.Errorf("as a header: %s", again.body)
+	}
+	for _, tc := range []struct {
+		body string
+		key  string
+	}{{`{"text":"twice","nonce":"a"}`, ""}, {`{"text":"once","nonce":"a"}`, "b"}, {`{"text":"x","nonce":"` + strings.Repeat("n", 129) + `"}`, ""}} {
+		var header []string
+		if tc.key != "" {
+			header = []string{"Idempotency-Key", tc.key}
+		}
+		if a := w.call("POST", "/rooms/1/messages", "pilot", tc.body, header...); a.status != 422 {
+			t.Errorf("%v: %d %s", tc, a.status, a.body)
+		}
+	}
+	if n := len(w.lines(1)); n != 1 {
+		t.Errorf("%d lines", n)
+	}
+}
+
+func TestMentions(t *testing.T) {
+	w := start(t, "")
+	w.room("r")
+	for text, want := range map[string]string{
+		"@pilot": "[2]", "hi @Pilot, and @agent.": "[2 4]", "(@pilot)@agent": "[2 4]", "@pilot @PILOT": "[2]", "mail a@pilot.org": "[]", "x@pilot": "[]", "@nobody": "[]", "@ pilot": "[]", "@@pilot": "[]",
+		"é@pilot": "[]", "@pilotx": "[]", "@pilot-": "[2]", "\n@pilot\n": "[2]",
+	} {
+		body, _ := json.Marshal(map[string]string{"text": text})
+		w.must("POST", "/rooms/1/messages", "", string(body))
+		all := w.lines(1)
+		got := fmt.Sprint(all[len(all)-1].Mentions)
+		if got != want {
+			t.Errorf("%q mentions %s, want %s", text, got, want)
+		}
+	}
+	many := ""
+	for i := range 1000 {
+		many += fmt.Sprintf(" @u%d", i%10)
+	}
+	w.must("POST", "/rooms/1/messages", "", "text="+url.QueryEscape(many[:3900])) // ten people, however often
+	many = ""
+	for i := range 21 {
+		many += fmt.Sprintf(" @u%d", i)
+	}
+	if a := w.call("POST", "/rooms/1/messages", "", "text="+url.QueryEscape(many)); a.status != 422 || !strings.Contains(a.body, "20 people") {
+		t.Errorf("21 people: %d %s", a.status, a.body)
+	}
+}
+
+func TestUnreadAndReadMarks(t *testing.T) {
+	w := start(t, "")
+	w.must("POST", "/rooms", "pilot", `{"name":"guild","kind":"guild"}`)
+	w.must("POST", "/rooms/1/invite", "pilot", `{"user_id":5}`) // seq 1
+	w.room("hall")
+	for _, text := range []string{"a", "b @outsider", "c"} { // seqs 2 to 4
+		w.must("POST", "/rooms/1/messages", "pilot", `{"text":"`+text+`"}`)
+	}
+	w.walk([]step{
+		{"GET", "/unread", "outsider", "", 200, `"seq":4,"read_seq":0,"unread":3,"mentions":1}]`},
+		{"POST", "/rooms/1/read", "outsider", `{}`, 422, `"field":"seq"`},
+		{"POST", "/rooms/1/read", "outsider", `{"seq":5}`, 422, "at most 4"},
+		{"POST", "/rooms/1/read", "outsider", `{"seq":3,"user_id":2}`, 403, "acts for"},
+		{"POST", "/rooms/1/read", "reader", `{"seq":3}`, 404, ""},
+		{"POST", "/rooms/1/read", "outsider", `{"seq":3}`, 200, `{"room_id":1,"seq":3}`},
+		{"POST", "/rooms/1/read", "outsider", `{"seq":2}`, 200, `{"room_id":1,"seq":3}`},
+		{"GET", "/unread", "outsider", "", 200, `"read_seq":3,"unread":1,"mentions":0}]`},
+		{"GET", "/unread", "pilot", "", 200, `"read_seq":4,"unread":0,"mentions":0}]`},
+		{"POST", "/rooms/2/messages", "", `{"text":"one"}`, 200, ""},
+		{"POST", "/rooms/2/read", "reader", `{"seq":1}`, 200, ""},
+		{"POST", "/rooms/2/messages", "", `{"text":"hey @reader"}`, 200, ""},
+		{"GET", "/unread", "reader", "", 200, `[{"room_id":2,"name":"hall","kind":"global","seq":2,"read_seq":1,"unread":1,"mentions":1}]`},
+		{"DELETE", "/rooms/2/messages/5", "", "", 200, ""},
+		{"GET", "/unread", "reader", "", 200, `"unread":0,"mentions":0}]`},
+		{"POST", "/rooms/1/kick", "pilot", `{"user_id":5}`, 200, ""},
+		{"GET", "/unread", "outsider", "", 200, `[]`},
+	})
+}
+
+func TestLinesAround(t *testing.T) {
+	w := start(t, "")
+	w.room("r")
+	for i := range 9 {
+		w.must("POST", fmt.Sprintf("/rooms/1/messages?text=l%d", i), "", "")
+	}
+	for path, want := range map[string]string{
+		"around=5&limit=5": "[[7 6 5 4 3]]", "around=5&limit=1": "[[5]]", "around=5&limit=2": "[[5 4]]", "around=1&limit=5": "[[3 2 1]]", "around=9&limit=4": "[[9 8 7]]",
+	} {
+		if got := fmt.Sprint(pages(w, "/rooms/1/messages?"+path)); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
+		}
+	}
+	if a := w.call("GET", "/rooms/1/messages?around=5&before=3", "", ""); a.status != 422 {
+		t.Errorf("two places: %d", a.status)
+	}
+}
+
+// Who writes too fast waits, and is told how long.
+func TestPace(t *testing.T) {
+	now := time.Now()
+	w := start(t, "", func(o *chat.Options, _ *hub.LocalOptions) { o.Now = func() time.Time { return now } })
+	w.must("POST", "/rooms", "agent", `{"name":"hall"}`)
+	w.must("POST", "/rooms", "agent", `{"name":"guild","kind":"guild"}`)
+	w.must("POST", "/rooms/2/invite", "agent", `{"user_id":2}`)
+	say := func(room int, token, text string, times int) (passed int, last answer) {
+		for range times {
+			if last = w.call("POST", fmt.Sprintf("/rooms/%d/messages", room), token, "text="+text); last.status == 200 {
+				passed++
+			}
+		}
+		return passed, last
+	}
+	if n, a := say(1, "pilot", "hi", 12); n < 5 || n > 11 || a.status != 429 || a.header.Get("Retry-After") == "" {
+		t.Errorf("%d lines at once in a global room, then %d %s", n, a.status, a.body)
+	}
+	if a := w.call("POST", "/rooms/1/messages", "pilot", "text=kill+yourself"); a.status != 429 {
+		t.Errorf("the pace comes before what is said: %d", a.status)
+	}
+	for _, free := range []string{"agent", "game", ""} {
+		if n, a := say(1, free, "hi", 12); n != 12 {
+			t.Errorf("%q is held back after %d: %s", free, n, a.body)
+		}
+	}
+	w.must("PATCH", "/rooms/2", "agent", `{"slow_mode_s":3600}`)
+	if n, a := say(2, "outsider", "hi", 1); n != 0 || a.status != 404 {
+		t.Errorf("no member: %d", a.status)
+	}
+	w.must("POST", "/rooms/2/invite", "agent", `{"user_id":5}`)
+	if n, a := say(2, "outsider", "hi", 2); n != 1 || a.status != 429 || !strings.Contains(a.body, "slow_mode") {
+		t.Errorf("slow mode lets %d pass, then %d %s", n, a.status, a.body)
+	}
+	if wait := say2(w); wait < 3500 || wait > 3600 {
+		t.Errorf("slow mode says to wait %d s", wait)
+	}
+	if n, a := say(2, "agent", "hi", 2); n != 2 {
+		t.Errorf("slow mode holds back a moderator: %s", a.body)
+	}
+}
+
+// say2 is one more line under slow mode; how long it is told to wait, in seconds.
+func say2(w *world) (seconds int) {
+	fmt.Sscan(w.call("POST", "/rooms/2/messages", "outsider", "text=hi").header.Get("Retry-After"), &seconds)
+	return seconds
+}
+
+func TestPresence(t *testing.T) {
+	w := start(t, "")
+	w.room("r")
+	w.walk([]step{{"GET", "/rooms/1/presence", "reader", "", 200, `{"online":0,"users":[]}`}, {"GET", "/rooms/9/presence", "", "", 404, ""}})
+	c := w.socket("/ws/rooms/1", "Authorization", "Bearer pilot")
+	w.socket("/ws/rooms/1", "Authorization", "Bearer pilot")
+	w.socket("/ws/rooms/1", "Authorization", "Bearer agent")
+	w.must("POST", "/rooms/1/typing", "agent", "")
+	if f, err := read(c); err != nil || !strings.Contains(f.raw, `"state":"typing"`) { // so all three have their seats
+		t.Fatalf("%s: %v", f.raw, err)
+	}
+	w.walk([]step{
+		{"GET", "/rooms/1/presence", "reader", "", 200, `{"online":2,"users":[{"user_id":2,"handle":"@pilot","state":"online"},{"user_id":4,"handle":"@agent","state":"online"}]}`},
+		{"POST", "/rooms/1/typing", "reader", "", 403, "chat.write"},
+		{"POST", "/rooms/9/typing", "pilot", "", 404, ""},
+	})
+	c.Close()
+	w.walk([]step{{"GET", "/rooms/1/presence", "reader", "", 200, `"online":2`}}) // another socket, and the grace
+}

@@ -1,0 +1,106 @@
+package live
+
+import (
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"uniqverse/internal/ws"
+)
+
+// Seat is a user's place in a room, as far as sockets go.
+type Seat struct{ Room, User int64 }
+
+// Place is what is known of a seat that is taken, or was a moment ago.
+type Place struct {
+	conns            map[*ws.Conn]bool
+	Handle, Audience string    // as the socket was opened
+	left             time.Time // when the last socket went; zero while there is one
+}
+
+// Seats knows which sockets are whose: to close them when somebody must go, and to say who is there.
+type Seats struct {
+	now   func() time.Time
+	mu    sync.Mutex // guards taken
+	taken map[Seat]*Place
+}
+
+// NewSeats returns seats that nobody takes yet; now is the clock.
+func NewSeats(now func() time.Time) *Seats { return &Seats{now: now, taken: map[Seat]*Place{}} }
+
+// Take seats a socket and returns what frees the seat, and whether nobody sat there. A service, user 0, has none.
+func (s *Seats) Take(at Seat, conn *ws.Conn, handle, audience string) (free func(), came bool) {
+	if at.User == 0 {
+		return func() {}, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p := s.taken[at]
+	if p == nil {
+		p, came = &Place{conns: map[*ws.Conn]bool{}, Handle: handle, Audience: audience}, true
+		s.taken[at] = p
+	}
+	p.conns[conn], p.left = true, time.Time{}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if delete(p.conns, conn); len(p.conns) == 0 {
+			p.left = s.now()
+		}
+	}, came
+}
+
+// Gone forgets and returns the seats that were left before the time.
+func (s *Seats) Gone(before time.Time) map[Seat]*Place {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[Seat]*Place{}
+	for at, p := range s.taken {
+		if !p.left.IsZero() && p.left.Before(before) {
+			out[at] = p
+			delete(s.taken, at)
+		}
+	}
+	return out
+}
+
+// In returns who sits in a room, or did a moment ago, with their handles.
+func (s *Seats) In(room int64) map[int64]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[int64]string{}
+	for at, p := range s.taken {
+		if at.Room == room {
+			out[at.User] = p.Handle
+		}
+	}
+	return out
+}
+
+// Close closes all sockets of a seat.
+func (s *Seats) Close(at Seat, code ws.Code, why string) {
+	s.mu.Lock()
+	var all []*ws.Conn
+	if p := s.taken[at]; p != nil {
+		all = slices.Collect(maps.Keys(p.conns))
+	}
+	s.mu.Unlock()
+	for _, conn := range all {
+		conn.Close(code, why)
+	}
+}
+
+// Presence is the payload of chat.presence.
+type Presence struct {
+	UserID int64  `json:"user_id"`
+	Handle string `json:"handle"`
+	State  string `json:"state"` // online, offline or typing
+}
+
+// The states of chat.presence.
+const (
+	Online  = "online"
+	Offline = "offline"
+	Typing  = "typing"
+)
