@@ -235,11 +235,20 @@ func TestProcessEndsAtSecondSignal(t *testing.T) {
 		t.Skip("Windows has no signals")
 	}
 	p := launched(t)
-	c := gather(p)
-	p.signal(syscall.SIGINT)
-	c.told()
-	p.signal(syscall.SIGINT)
-	if status := p.gone(longWait); status != -1 {
-		t.Errorf("exit status %d, want the end by the signal itself", status)
+	// The stalled peers keep a drain going for some seconds; on a busy machine it can be over before
+	// the second signal is sent, and then there is nothing to be seen: another try is made.
+	for try := 0; ; try++ {
+		c := gather(p)
+		p.signal(syscall.SIGINT)
+		c.told()
+		p.signal(syscall.SIGINT)
+		status := p.gone(longWait)
+		if status == -1 {
+			return
+		}
+		if status != 0 || try == 4 {
+			t.Fatalf("exit status %d, want the end by the signal itself", status)
+		}
+		p.launch()
 	}
 }
