@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,6 +94,27 @@ func TestEmailQueueClaims(t *testing.T) {
 	counts, err := st.Counts(t.Context())
 	if err != nil || counts[queue.Queued] != 1 || counts[queue.Held] != 1 || counts[queue.Sending] != 8 {
 		t.Errorf("%v, %v", counts, err)
+	}
+}
+
+// What is due is found in the order of an index: no claim sorts or reads the whole queue.
+func TestEmailQueueIsReadInOrder(t *testing.T) {
+	db := storetest.Open(t)
+	texts, args := store.EmailQueueQueries()
+	for name, text := range texts {
+		rows, err := db.Query(t.Context(), "EXPLAIN QUERY PLAN "+text, args[name]...)
+		plan, err := store.CollectRows(rows, err, func(r store.RowScanner) (detail string, err error) {
+			var id, parent, unused int
+			return detail, r.Scan(&id, &parent, &unused, &detail)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range plan {
+			if strings.Contains(step, "TEMP B-TREE") || strings.Contains(step, "email_queue") && !strings.Contains(step, "USING") {
+				t.Errorf("%s: %q", name, plan)
+			}
+		}
 	}
 }
 

@@ -40,13 +40,17 @@ type host struct {
 	conns    int
 }
 
-func newHost(t *testing.T, answers map[string]string) *host {
+// newHost starts a host; change sets more of it before it listens.
+func newHost(t *testing.T, answers map[string]string, change ...func(*host)) *host {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	h := &host{t: t, addr: ln.Addr().String(), answers: answers, stalled: make(chan struct{}, 9)}
+	for _, c := range change {
+		c(h)
+	}
 	var open sync.WaitGroup
 	ctx, cancel := context.WithCancel(context.Background())
 	open.Go(func() {
@@ -377,15 +381,13 @@ func certificate(t *testing.T, name string) (tls.Certificate, *x509.CertPool) {
 // TLS to an MX is used where it is offered, with any certificate; where it fails, the message goes without.
 func TestOpportunisticTLS(t *testing.T) {
 	pair, _ := certificate(t, "other.example")
-	h := newHost(t, nil)
-	h.cert = &pair
+	h := newHost(t, nil, func(h *host) { h.cert = &pair })
 	if r := one(h).send(t, "bob@example.org"); r.Verdict != queue.Delivered || !h.secure || h.conns != 1 {
 		t.Errorf("%+v, over TLS: %v, connections: %d", r, h.secure, h.conns)
 	}
 	for name, change := range map[string]func(*host){"handshake": func(h *host) { h.broken = true }, "refused": func(h *host) { h.cert = &pair; h.answers = map[string]string{"STARTTLS": "454 not now"} },
 		"injected": func(h *host) { h.cert = &pair; h.answers = map[string]string{"STARTTLS": "220 go\r\n250 ok"} }} {
-		h := newHost(t, nil)
-		change(h)
+		h := newHost(t, nil, change)
 		if r := one(h).send(t, "bob@example.org"); r.Verdict != queue.Delivered || h.secure || h.conns != 2 {
 			t.Errorf("%s: %+v, over TLS: %v, connections: %d", name, r, h.secure, h.conns)
 		}
@@ -413,11 +415,11 @@ func TestSmarthost(t *testing.T) {
 		{"no AUTH", true, "PIPELINING", nil, roots, queue.Temporary, "454 the smarthost takes neither", false},
 		{"wrong password", true, "AUTH PLAIN", map[string]string{"AUTH": "535 5.7.8 Wrong"}, roots, queue.Temporary, "535 5.7.8 Wrong", true},
 	} {
-		h := newHost(t, c.answers)
-		h.offers = []string{c.offers}
-		if c.with {
-			h.cert = &pair
-		}
+		h := newHost(t, c.answers, func(h *host) {
+			if h.offers = []string{c.offers}; c.with {
+				h.cert = &pair
+			}
+		})
 		w := &world{hosts: map[string]*host{"smart.example:587": h}}
 		r := w.send(t, "bob@example.org", func(o *courier.Options) {
 			o.Smarthost = courier.Smarthost{Addr: "smart.example:587", User: "us", Password: "hush", TLS: &tls.Config{RootCAs: c.roots}}
@@ -434,8 +436,7 @@ func TestSMTPUTF8(t *testing.T) {
 	if r := one(h).send(t, "böb@example.org"); r.Verdict != queue.Permanent || !strings.HasPrefix(r.Reply, "550 5.6.7 ") || h.saw("MAIL") {
 		t.Errorf("%+v", r)
 	}
-	h = newHost(t, nil)
-	h.offers = []string{"SMTPUTF8", "8BITMIME"}
+	h = newHost(t, nil, func(h *host) { h.offers = []string{"SMTPUTF8", "8BITMIME"} })
 	if r := one(h).send(t, "böb@example.org"); r.Verdict != queue.Delivered || !h.saw("RCPT TO:<böb@example.org>") {
 		t.Errorf("%+v, %v", r, h.commands)
 	}

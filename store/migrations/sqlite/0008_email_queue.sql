@@ -14,6 +14,7 @@ CREATE TABLE email_queue (
 	attempts     INTEGER NOT NULL,
 	next_at      INTEGER NOT NULL,
 	lease_until  INTEGER NOT NULL,            -- 0 unless sending
+	due_at       INTEGER,                     -- next_at where it is queued, lease_until where it is being sent, else NULL
 	delayed      INTEGER NOT NULL,
 	last_reply   TEXT NOT NULL,
 	host         TEXT NOT NULL,
@@ -21,9 +22,8 @@ CREATE TABLE email_queue (
 	updated_at   INTEGER NOT NULL
 ) STRICT;
 
--- What is due is found by its time alone, whatever else there is in the table.
-CREATE INDEX email_queue_next ON email_queue (next_at) WHERE state = 'queued';
-CREATE INDEX email_queue_lease ON email_queue (lease_until) WHERE state = 'sending';
+-- What is due is found in its order, with its domain, whatever else there is in the table.
+CREATE INDEX email_queue_due ON email_queue (due_at, id, domain) WHERE due_at IS NOT NULL;
 CREATE INDEX email_queue_state ON email_queue (state, id);
 CREATE INDEX email_queue_user ON email_queue (user_name, created_at);
 
