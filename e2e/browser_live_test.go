@@ -2,9 +2,12 @@ package e2e_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/chromedp/cdproto/network"
@@ -166,4 +169,35 @@ func TestBrowserPagesAreLive(t *testing.T) {
 		inbox.reads("After the restart")
 		helm.live()
 	}
+}
+
+// An open Helm sees a service fall and come back, without a reload.
+func TestBrowserHelmTilesAreLive(t *testing.T) {
+	b := startBrowser(t)
+	var down atomic.Bool
+	far := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if w.Header().Set("Content-Type", "application/json"); down.Load() {
+			w.WriteHeader(503)
+			fmt.Fprint(w, `{"status":"failing","checks":{"store":"no space <b>left</b>"}}`)
+			return
+		}
+		fmt.Fprint(w, `{"status":"ok"}`)
+	}))
+	defer far.Close()
+	s := start(t, "VEZE_SERVICES=portal,chat", "VEZE_SERVICE_EMAIL="+far.URL, "VEZE_SERVICE_TOKEN=a service token for tests")
+	p := b.tab(t)
+	p.open(s.URL("portal") + "/")
+	p.live()
+	tile := func(word string) string {
+		return `[...document.querySelectorAll(".tile")].find(e => e.querySelector("h3").textContent === "Mail").textContent.includes("` + word + `")`
+	}
+	p.until("mail is well", tile("Healthy"))
+	down.Store(true)
+	p.until("its tile is red", tile("Down"))
+	p.reads("email is down")
+	down.Store(false)
+	p.until("and green again", tile("Healthy"))
+	p.reads("email is up")
+	p.until("a service that is not here is neither", `[...document.querySelectorAll(".tile")].find(e => e.querySelector("h3").textContent === "Game").textContent.includes("Unknown")`)
+	p.clean("Helm")
 }

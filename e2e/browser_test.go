@@ -22,6 +22,9 @@ import (
 
 // Helpers of the tests that look at the product with a browser, in every browser_*_test.go.
 
+// pagePatience bounds every wait for a page; a browser on a busy machine may be slow.
+const pagePatience = 3 * patience
+
 // browser is one Chromium for all the tabs of a test.
 type browser struct {
 	t   testing.TB
@@ -168,7 +171,7 @@ func (p *tab) ownHosts(where string) {
 // do runs steps within a bound.
 func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, pagePatience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		p.t.Fatal(err)
@@ -178,7 +181,7 @@ func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 // open goes to an address and waits until the page is loaded.
 func (p *tab) open(address string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, pagePatience)
 	defer cancel()
 	if err := chromedp.Do(ctx, chromedp.Navigate(address)); err != nil {
 		p.t.Fatalf("%s: %v", address, err)
@@ -196,7 +199,7 @@ func (p *tab) noScripts() {
 // look evaluates an expression in the page; it works with JavaScript off, too.
 func look[T any](p *tab, expression string) T {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, pagePatience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
@@ -208,7 +211,7 @@ func look[T any](p *tab, expression string) T {
 // until asks the page again until an expression is true. While a page loads there may be nothing to ask.
 func (p *tab) until(what, expression string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, pagePatience)
 	defer cancel()
 	var err error
 	for ctx.Err() == nil {
@@ -219,7 +222,7 @@ func (p *tab) until(what, expression string) {
 		time.Sleep(15 * time.Millisecond)
 	}
 	text, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string](`location.href + "\n" + (document.body ? document.body.innerText : "")`))
-	p.t.Fatalf("did not happen within %s: %s (%v)\nthe page is %.1500s", patience, what, err, text)
+	p.t.Fatalf("did not happen within %s: %s (%v)\nthe page is %.1500s", pagePatience, what, err, text)
 }
 
 // reads waits until a text is on the page.
