@@ -66,6 +66,9 @@ func TestLinesAreEditedDeletedAndReactedTo(t *testing.T) {
 		{"POST", "/rooms/1/messages/2/delete", "agent", "", 200, ""},
 		{"GET", "/rooms/1/actions", "agent", "", 200, `"action":"delete","user_id":5`},
 	})
+	if a := w.must("GET", "/rooms/1", "agent", "", "Accept", "text/html"); strings.Contains(a.body, "eins") || !strings.Contains(a.body, "This line was removed") || !strings.Contains(a.body, `data-after="11"`) {
+		t.Error("the page shows what was taken away, or does not begin to listen at the newest event")
+	}
 	var log []string
 	rows, err := w.log(1)
 	if err != nil {

@@ -144,9 +144,14 @@ func (s *Service) roomView(c *web.Call, in roomPageIn, draft, wrong string) (web
 		ms = ms[:pageLines]
 		v.OlderURL = fmt.Sprintf("%s?before=%d", roomPath(room.ID), ms[pageLines-1].ID)
 	}
-	for i := len(ms) - 1; i >= 0; i-- {
-		v.Lines = append(v.Lines, line(ms[i], c.Caller))
-		v.Seq = max(v.Seq, ms[i].Seq)
+	shown, err := s.shown(c, ms)
+	if err != nil {
+		return web.Page{}, err
+	}
+	v.Seq = room.Head // what happened up to it is in the lines, which were read later
+	for i := len(shown) - 1; i >= 0; i-- {
+		v.Lines = append(v.Lines, line(shown[i], c.Caller))
+		v.Seq = max(v.Seq, shown[i].Seq)
 	}
 	return web.Page{Template: templates.PageRoom, Title: room.Name, Data: v}, nil
 }
@@ -157,10 +162,10 @@ func sentence(text string) string {
 	return string(unicode.ToUpper(first)) + text[n:] + "."
 }
 
-func line(m Line, who web.Caller) templates.Line {
+func line(m api.ChatMessage, who web.Caller) templates.Line {
 	return templates.Line{
 		ID: m.ID, Seq: m.Seq, UserID: m.UserID, Handle: m.Handle, Text: m.Text, At: m.CreatedAt.Time(),
-		Own: who.ID != 0 && m.UserID == who.ID,
+		Own: who.ID != 0 && m.UserID == who.ID, Edited: m.EditedAt != 0, Deleted: m.Deleted,
 	}
 }
 
