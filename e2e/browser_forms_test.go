@@ -110,6 +110,7 @@ func TestBrowserAccountsWithoutJavaScript(t *testing.T) {
 	p.noScripts()
 
 	p.open(setup)
+	p.fit(setup, 360, 1280)
 	p.fill("#user", "root.captain")
 	p.fill("#password", "a long enough password")
 	p.click("form.form button")
@@ -119,6 +120,7 @@ func TestBrowserAccountsWithoutJavaScript(t *testing.T) {
 	p.reads("This link has been used")
 	p.open(portal + "/admin/users")
 	p.reads("root.captain@vezeuniqverse.com")
+	p.fit("the users", 360, 1280)
 
 	crew := b.tab(t)
 	crew.noScripts()
@@ -141,6 +143,7 @@ func TestBrowserAccountsWithoutJavaScript(t *testing.T) {
 	crew.fill("#label", "Thunderbird")
 	crew.click(`form[action$="/app-passwords"] button`)
 	crew.until("the app password is shown", `document.querySelector(".secret output")?.textContent.trim().length >= 12`)
+	crew.fit("the account", 360, 1280)
 	secret := look[string](crew, `document.querySelector(".secret output").textContent.trim()`)
 	crew.open(portal + "/account")
 	crew.reads("Thunderbird")

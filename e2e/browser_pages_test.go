@@ -69,6 +69,21 @@ const tooWide = `(() => {
 	return ["the page is " + document.documentElement.scrollWidth + " px wide, the window " + room, ...[...document.querySelectorAll("body *")].filter((e) => e.getBoundingClientRect().right > room + 1).slice(0, 5).map((e) => e.outerHTML.slice(0, 120))];
 })()`
 
+// fit fails the test for anything that the page lacks for people who do not see it, and where it is wider than a
+// window of one of these widths.
+func (p *tab) fit(where string, widths ...int64) {
+	p.t.Helper()
+	for _, wrong := range look[[]string](p, access) {
+		p.t.Errorf("%s: %s", where, wrong)
+	}
+	for _, width := range widths {
+		p.do(chromedp.EmulateViewport(width, 800))
+		for _, wrong := range look[[]string](p, tooWide) {
+			p.t.Errorf("%s: at %d px: %s", where, width, wrong)
+		}
+	}
+}
+
 // What was posted is on every page, directly and under the portal's proxy; nothing comes from elsewhere, the browser
 // has no complaint (of the Content-Security-Policy, say), and the pages fit a phone.
 func TestBrowserPages(t *testing.T) {
@@ -85,15 +100,7 @@ func TestBrowserPages(t *testing.T) {
 					t.Errorf("%s does not show %q", address, text)
 				}
 			}
-			for _, wrong := range look[[]string](p, access) {
-				t.Errorf("%s: %s", address, wrong)
-			}
-			for _, width := range []int64{1280, 390, 360} {
-				p.do(chromedp.EmulateViewport(width, 800))
-				for _, wrong := range look[[]string](p, tooWide) {
-					t.Errorf("%s: at %d px: %s", address, width, wrong)
-				}
-			}
+			p.fit(address, 1280, 390, 360)
 			p.clean(address)
 		}
 	}
@@ -111,13 +118,7 @@ func TestBrowserErrorPages(t *testing.T) {
 		service, path, _ := strings.Cut(c.address, "/")
 		p.open(s.URL(service) + "/" + path)
 		p.reads(c.text)
-		for _, wrong := range look[[]string](p, access) {
-			t.Errorf("%s: %s", c.address, wrong)
-		}
-		p.do(chromedp.EmulateViewport(360, 800))
-		for _, wrong := range look[[]string](p, tooWide) {
-			t.Errorf("%s: %s", c.address, wrong)
-		}
+		p.fit(c.address, 360)
 		// That the page's own status is 4xx is a line in the console.
 		p.clean(c.address, "Failed to load resource: the server responded with a status of 4")
 	}
