@@ -1,7 +1,9 @@
 package signer_test
 
 import (
+	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -77,6 +79,44 @@ func TestSignatures(t *testing.T) {
 	}
 	if n := holding(t, "Received: by another host\r\n"+signed, zone); n != 2 {
 		t.Errorf("a Received field on the way breaks signatures: %d hold", n)
+	}
+}
+
+// outside is a verifier that shares no line with ours: Debian's python3-dkim, with the DNS that it is given.
+const outside = `
+import dkim, json, sys
+zone = json.loads(sys.argv[1])
+look = lambda name, **more: zone.get((name.decode() if isinstance(name, bytes) else name).rstrip("."), "").encode()
+d = dkim.DKIM(sys.stdin.buffer.read(), minkey=1024)
+def holds(i):
+    try:
+        return d.verify(idx=i, dnsfunc=look)
+    except dkim.ValidationError:
+        return False
+print(" ".join(str(holds(i)) for i in range(2)))
+`
+
+func TestOutsideVerifier(t *testing.T) {
+	python := "/usr/bin/python3"
+	if err := exec.Command(python, "-c", "import dkim, nacl").Run(); err != nil {
+		t.Skip("python3-dkim and python3-nacl are not installed")
+	}
+	signed, zone := sign(t, signer.New(filepath.Join(t.TempDir(), "dkim"), "vezeuniqverse.com", noon))
+	records, err := json.Marshal(zone)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, message, want string }{
+		{"as it was signed", signed, "True True"},
+		{"with another text", strings.Replace(signed, "hello", "hallo", 1), "False False"},
+		{"with an author added", "From: eve@example.org\r\n" + signed, "False False"},
+	} {
+		cmd := exec.Command(python, "-c", outside, string(records))
+		cmd.Stdin = strings.NewReader(c.message)
+		out, err := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != c.want {
+			t.Errorf("%s: %s (%v), want %s", c.name, got, err, c.want)
+		}
 	}
 }
 
