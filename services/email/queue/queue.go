@@ -11,6 +11,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
 )
 
@@ -260,10 +261,19 @@ func (q *Queue[T]) attempt(ctx context.Context, e Entry) {
 		q.later.Inc()
 	}
 	log.Info("mail attempt", "state", string(next.State), "host", r.Host, "reply", r.Reply)
-	// The result of an attempt is written even while the process stops, or the attempt would be repeated.
-	ctx = context.WithoutCancel(ctx)
-	if err := q.settle(ctx, e, next, outcome, r.BadMailbox); err != nil {
-		log.Error("the result of a mail attempt could not be written; the attempt is repeated when its lease is over", "err", err.Error())
+	// A result that is not written repeats the attempt, so it is tried as long as the lease lasts: also while the process
+	// stops, then once.
+	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
+		err := q.settle(context.WithoutCancel(ctx), e, next, outcome, r.BadMailbox)
+		if err == nil {
+			return
+		}
+		if errs.Is(err, errs.Conflict) || ctx.Err() != nil || q.Now().Add(wait).After(e.LeaseUntil) {
+			log.Error("the result of a mail attempt could not be written; the attempt is repeated when its lease is over", "err", err.Error())
+			return
+		}
+		log.Warn("the result of a mail attempt could not be written yet", "err", err.Error())
+		q.pause(ctx, wait)
 	}
 }
 

@@ -27,6 +27,7 @@ type memory struct {
 	listed  []queue.Suppression
 	broken  error // what every claim fails with
 	asked   int   // claims that failed
+	refuses int   // transactions that are still to fail
 }
 
 type memoryTx struct{ m *memory }
@@ -34,6 +35,10 @@ type memoryTx struct{ m *memory }
 func (m *memory) Update(_ context.Context, _ *web.Once, fn func(memoryTx) error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.refuses > 0 {
+		m.refuses--
+		return errs.New(errs.Unavailable, "locked")
+	}
 	return fn(memoryTx{m})
 }
 
@@ -293,6 +298,38 @@ func TestBrokenStore(t *testing.T) {
 		stop()
 		if m.entries[0].State != queue.Bounced || len(m.listed) != 1 || m.listed[0].Address != "r1@example.org" {
 			t.Errorf("%+v, %+v", m.entries[0], m.listed)
+		}
+	})
+}
+
+// A store that cannot write for a while costs no second attempt: the result is written when it can again.
+func TestResultOutlastsALockedStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, h := &memory{refuses: 5}, &host{result: queue.Result{Verdict: queue.Delivered, Reply: "250 ok"}}
+		m.entries = append(m.entries, entry(1, "example.org"))
+		_, stop := begin(t, m, h, &office{})
+		time.Sleep(30 * time.Second)
+		if now, _ := m.Entries(t.Context(), "", web.Paging{}); now[0].State != queue.Sending {
+			t.Errorf("while the store is locked: %+v", now[0])
+		}
+		time.Sleep(time.Hour)
+		stop()
+		if e := m.entries[0]; e.State != queue.Sent || e.Attempts != 1 || len(h.at) != 1 {
+			t.Errorf("%+v after %d attempts", e, len(h.at))
+		}
+	})
+}
+
+// A store that never takes the result has the attempt made again when the lease is over, and no earlier.
+func TestResultThatIsLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, h, began := &memory{refuses: 1000}, &host{result: queue.Result{Verdict: queue.Delivered, Reply: "250 ok"}}, time.Now()
+		m.entries = append(m.entries, entry(1, "example.org"))
+		_, stop := begin(t, m, h, &office{})
+		time.Sleep(queue.Lease + time.Minute)
+		stop()
+		if len(h.at) != 2 || h.at[1].Sub(began) < queue.Lease {
+			t.Errorf("attempts at %v", h.at)
 		}
 	})
 }
