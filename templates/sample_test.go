@@ -161,7 +161,7 @@ func emailSamples() []sample {
 func chatSamples() []sample {
 	rooms := []templates.RoomRow{
 		{ID: 17, Name: "Hangar", Kind: "global", LastHandle: "@pilot", LastText: "Warp gate online", LastAt: before(20 * time.Second), Online: 12, Current: true},
-		{ID: 18, Name: "Navigation", Kind: "global", LastHandle: "nova", LastText: "Flare forecast: quiet until Tuesday", LastAt: before(48 * time.Minute), Online: 4},
+		{ID: 18, Name: "Navigation", Kind: "global", LastHandle: "nova", LastText: "Flare forecast: quiet until Tuesday", LastAt: before(48 * time.Minute), Online: 4, Unread: 7, Mentions: 1},
 		{ID: 21, Name: "Kestrel crew", Kind: "guild", LastHandle: "orion", LastText: "who has the keys to the cargo bay?", LastAt: before(5 * time.Hour)},
 		{ID: 30, Name: "Party 4411", Kind: "party"},
 		{ID: 33, Name: "Help desk", Kind: "support", LastHandle: "vega", LastText: "thank you!", LastAt: before(60 * time.Hour)},
@@ -177,7 +177,14 @@ func chatSamples() []sample {
 		}
 		lines = append(lines, templates.Line{ID: int64(430 + i), Seq: int64(11 + i), UserID: int64(i), Handle: "@" + t.who, Text: t.text, At: at, Own: t.who == "pilot", Edited: i == 3, Deleted: i == 5})
 	}
-	room := templates.RoomView{ID: 17, Name: "Hangar", Kind: "global", Topic: "departures and arrivals", Lines: lines, Seq: 17, Epoch: "e1", OlderURL: "/rooms/17?before=430", Newest: true, CanWrite: true, Handle: "pilot", UserID: 981, Rooms: rooms, Online: []string{"nova", "orion", "pilot", "vega"}}
+	for i := range lines {
+		lines[i].Path, lines[i].ReplyURL = fmt.Sprintf("/rooms/17/messages/%d", lines[i].ID), fmt.Sprintf("/rooms/17?reply=%d", lines[i].ID)
+		lines[i].CanEdit, lines[i].CanDelete = lines[i].Own, lines[i].Own
+	}
+	lines[6].Reply, lines[6].Reactions = &lines[0], []templates.Reaction{{Emoji: "🚀", Count: 2, Mine: true}}
+	room := templates.RoomView{ID: 17, Name: "Hangar", Kind: "global", Topic: "departures and arrivals", Lines: lines, Seq: 17, Epoch: "e1", OlderURL: "/rooms/17?before=430", Newest: true, CanWrite: true, Handle: "pilot", UserID: 981, Rooms: rooms, Online: []string{"nova", "orion", "pilot", "vega"},
+		Members: []templates.Member{{Handle: "@nova", Role: "owner"}, {Handle: "@orion", Role: "member"}}, ReplyTo: &lines[2],
+		Tools: &templates.Line{Path: "/rooms/17/messages/0", ReplyURL: "/rooms/17?reply=0", Own: true, CanEdit: true, CanDelete: true}}
 	quiet := templates.RoomView{ID: 30, Name: "Party 4411", Kind: "party", NewestURL: "/rooms/30", WhyNot: "Only members of the party write here."}
 	refused := room
 	refused.Draft, refused.Error = "some rude words", "That reads as toxic. Say it another way."

@@ -34,6 +34,8 @@ type RoomRow struct {
 	LastText   string
 	LastAt     time.Time // zero is never
 	Online     int
+	Unread     int  // lines not read yet, counted up to 100
+	Mentions   int  // of those, lines that mention the reader
 	Current    bool // the room that is open, in a side list
 }
 
@@ -60,6 +62,14 @@ type RoomView struct {
 	SocketQuery string // for example "access_token=demo"; "" is none
 	Rooms       []RoomRow
 	Online      []string // handles; nil shows no list
+	Members     []Member // nil shows no list
+	ReplyTo     *Line    // the line that the composer answers; nil is none
+	Tools       *Line    // what the script makes the tools of new lines from; nil offers none
+}
+
+// Member is somebody who belongs to a room.
+type Member struct {
+	Handle, Role string
 }
 
 // Line is one message of a room.
@@ -73,6 +83,21 @@ type Line struct {
 	Deleted bool // its text is not shown
 	Own     bool
 	Flags   []string
+
+	Reply     *Line // the line that it answers, for its handle and text; nil is none
+	Reactions []Reaction
+	// Path is where the line's forms post, as Link.Href: {Path}/react {emoji, remove?}, /edit {text}, /delete, /report; "" offers none.
+	Path      string
+	ReplyURL  string // as Link.Href: the page with a composer that answers it
+	CanEdit   bool
+	CanDelete bool
+}
+
+// Reaction is one emoji under a line.
+type Reaction struct {
+	Emoji string
+	Count int
+	Mine  bool
 }
 
 // TicketsView is the desk's list with a form: POST /tickets {subject, created_by}, answered with a redirect to the

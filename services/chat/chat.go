@@ -13,6 +13,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/internal/ws"
 	"uniqverse/services/chat/live"
+	"uniqverse/services/chat/pace"
 	"uniqverse/templates"
 )
 
@@ -161,8 +162,8 @@ type Service struct {
 	relay   *live.Relay
 	sockets sockets
 	seats   *live.Seats
-	pace    pace // of lines
-	typists pace // of notices that somebody types
+	pace    *pace.Limiter // of lines
+	typists *pace.Limiter // of notices that somebody types
 }
 
 // New returns a chat that serves; its sockets wait for Run.
@@ -183,7 +184,7 @@ func New(opts Options) *Service {
 	s.relay = live.NewRelay(opts.Store, opts.Hub, s.edge, opts.Log, s.heard)
 	s.sockets = sockets{most: opts.SocketsPerUser, open: map[string]int{}}
 	s.seats = live.NewSeats(opts.Now)
-	s.pace.buckets, s.typists.buckets = map[paceKey]paceBucket{}, map[paceKey]paceBucket{}
+	s.pace, s.typists = pace.New(), pace.New()
 	return s
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"regexp"
 	"strings"
-	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -12,6 +11,7 @@ import (
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
+	"uniqverse/services/chat/pace"
 )
 
 const (
@@ -112,46 +112,6 @@ func cleanEmoji(emoji string) error {
 	return nil
 }
 
-// pace holds back who says too much: each key has a bucket that fills with time.
-type pace struct {
-	mu      sync.Mutex // guards buckets
-	buckets map[paceKey]paceBucket
-}
-
-// paceKey is a user, in one room or (0) in all.
-type paceKey struct{ room, user int64 }
-
-type paceBucket struct {
-	left float64
-	at   time.Time
-}
-
-// take spends one from the bucket; wait says when there will be one if there is none now.
-func (p *pace) take(key paceKey, perSecond, burst float64, now time.Time) (wait time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if len(p.buckets) > 10_000 {
-		for k, b := range p.buckets {
-			if now.Sub(b.at) > time.Minute {
-				delete(p.buckets, k)
-			}
-		}
-	}
-	b, ok := p.buckets[key]
-	if !ok {
-		b = paceBucket{burst, now}
-	}
-	b.left = min(burst, b.left+max(0, now.Sub(b.at).Seconds())*perSecond)
-	b.at = now
-	if b.left < 1 {
-		wait = time.Duration((1 - b.left) / perSecond * float64(time.Second))
-	} else {
-		b.left--
-	}
-	p.buckets[key] = b
-	return wait
-}
-
 // unhurried reports whom no pace holds back.
 func unhurried(c web.Caller) bool {
 	return c.Demo || c.Has(actForOthers) || c.Has("game.server") || c.Has("email.admin")
@@ -162,7 +122,7 @@ func (s *Service) mayAct(c web.Caller, now time.Time) error {
 	if unhurried(c) {
 		return nil
 	}
-	if wait := s.pace.take(paceKey{0, c.ID}, 5, 10, now); wait > 0 {
+	if wait := s.pace.Take(pace.Key{User: c.ID}, 5, 10, now); wait > 0 {
 		return tooFast(wait)
 	}
 	return nil
@@ -180,7 +140,7 @@ func (s *Service) maySpeak(c web.Caller, tx Tx, room Room, st Standing) error {
 		return err
 	}
 	if room.Kind == KindGlobal {
-		if wait := s.pace.take(paceKey{room.ID, c.ID}, 1, 5, now); wait > 0 {
+		if wait := s.pace.Take(pace.Key{Room: room.ID, User: c.ID}, 1, 5, now); wait > 0 {
 			return tooFast(wait)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
+
 	"uniqverse/hub"
 	"uniqverse/services/chat"
 )
@@ -114,6 +116,10 @@ func TestReplayOfEveryKindOfEvent(t *testing.T) {
 	w.must("POST", "/rooms", "agent", `{"name":"hall","kind":"guild"}`)
 	live := w.socket("/ws/rooms/1")
 	w.must("POST", "/rooms/1/messages", "agent", `{"text":"@pilot look, @demo too","nonce":"n1"}`)
+	heard, err := readTo(live, 0, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
 	w.must("POST", "/rooms/1/invite", "agent", `{"user_id":2}`)
 	w.must("POST", "/rooms/1/messages", "pilot", `{"text":"yes","reply_to":1}`)
 	w.must("PATCH", "/rooms/1/messages/2", "pilot", `{"text":"yes, @agent <b>"}`)
@@ -122,7 +128,6 @@ func TestReplayOfEveryKindOfEvent(t *testing.T) {
 	w.must("PATCH", "/rooms/1", "agent", `{"topic":"x","slow_mode_s":1}`)
 	w.must("DELETE", "/rooms/1/messages/2", "pilot", "")
 	w.must("POST", "/rooms/1/mute", "agent", `{"user_id":2}`)
-	var heard []frame
 	typing := 0
 	for len(heard) < 8 {
 		f, err := read(live)
@@ -317,11 +322,21 @@ func TestPresence(t *testing.T) {
 	w := start(t, "")
 	w.room("r")
 	w.walk([]step{{"GET", "/rooms/1/presence", "reader", "", 200, `{"online":0,"users":[]}`}, {"GET", "/rooms/9/presence", "", "", 404, ""}})
-	c := w.socket("/ws/rooms/1", "Authorization", "Bearer pilot")
-	w.socket("/ws/rooms/1", "Authorization", "Bearer pilot")
-	w.socket("/ws/rooms/1", "Authorization", "Bearer agent")
+	w.must("POST", "/rooms/1/messages?text=hi", "", "")
+	var c *websocket.Conn
+	for _, token := range []string{"agent", "pilot", "pilot"} {
+		c = w.socket("/ws/rooms/1?after=0", "Authorization", "Bearer "+token)
+		if _, err := readTo(c, 0, 1); err != nil { // it listens, and so it has its seat
+			t.Fatal(err)
+		}
+	}
 	w.must("POST", "/rooms/1/typing", "agent", "")
-	if f, err := read(c); err != nil || !strings.Contains(f.raw, `"state":"typing"`) { // so all three have their seats
+	w.must("POST", "/rooms/1/typing", "agent", "") // too soon to be told
+	w.must("POST", "/rooms/1/messages?text=done", "", "")
+	if f, err := read(c); err != nil || !strings.Contains(f.raw, `"state":"typing"`) {
+		t.Fatalf("%s: %v", f.raw, err)
+	}
+	if f, err := read(c); err != nil || f.Seq != 2 {
 		t.Fatalf("%s: %v", f.raw, err)
 	}
 	w.walk([]step{
@@ -331,4 +346,51 @@ func TestPresence(t *testing.T) {
 	})
 	c.Close()
 	w.walk([]step{{"GET", "/rooms/1/presence", "reader", "", 200, `"online":2`}}) // another socket, and the grace
+}
+
+// What the page offers works with nothing but forms, shows what happened, and escapes all of it.
+func TestLinesOnPagesForPeople(t *testing.T) {
+	w := start(t, "")
+	const html = "Accept"
+	w.must("POST", "/rooms", "pilot", `{"name":"crew","kind":"guild"}`)
+	w.must("POST", "/rooms/1/invite", "pilot", `{"user_id":5}`)
+	for i, form := range []struct{ path, token, body string }{
+		{"/rooms/1/messages", "pilot", "text=%3Cb%3Ehello&reply_to="}, // an empty choice is none
+		{"/rooms/1/messages", "outsider", "text=answer&reply_to=1"},
+		{"/rooms/1/messages/1/edit", "pilot", "text=%3Ci%3Ehello"},
+		{"/rooms/1/messages/1/react", "outsider", "emoji=" + url.QueryEscape("🚀")},
+		{"/rooms/1/messages/1/report", "outsider", ""},
+		{"/rooms/1/messages", "outsider", "text=oops"},
+		{"/rooms/1/messages/3/delete", "pilot", ""},
+		{"/rooms/1/messages", "pilot", "text=for+@outsider"},
+	} {
+		if a := w.call("POST", form.path, form.token, form.body, html, "text/html"); a.status != 303 || a.header.Get("Location") != "/rooms/1" {
+			t.Errorf("form %d: %d %s %s", i, a.status, a.header.Get("Location"), a.body)
+		}
+	}
+	page := func(path, token string) string { return w.must("GET", path, token, "", html, "text/html").body }
+	body := page("/rooms/1?reply=2", "outsider")
+	for _, want := range []string{
+		"&lt;i&gt;hello", ">edited<", `data-emoji="🚀">🚀 1<`, `href="#line-1">@pilot: &lt;i&gt;hello<`, "This line was removed.", `name="reply_to" value="2"`, `action="/rooms/1/messages/2/edit"`,
+		">owner<", "@outsider",
+	} {
+		if !strings.Contains(body, want) {
+			t.Errorf("the room lacks %s", want)
+		}
+	}
+	for _, not := range []string{"<i>hello", "&lt;b&gt;hello", "oops", `action="/rooms/1/messages/1/edit"`, `action="/rooms/1/messages/1/delete"`, `action="/rooms/1/messages/3/`} {
+		if strings.Contains(body, not) {
+			t.Errorf("the room shows %s", not)
+		}
+	}
+	if own := page("/rooms/1", "pilot"); !strings.Contains(own, `action="/rooms/1/messages/2/delete"`) {
+		t.Error("an owner is not offered to take lines away")
+	}
+	w.must("POST", "/rooms/1/read", "outsider", `{"seq":2}`)
+	if list := page("/rooms", "outsider"); !strings.Contains(list, "1 new · @1") {
+		t.Error("the list of rooms does not say what is new")
+	}
+	if a := w.call("GET", "/rooms/1?reply=99", "pilot", "", html, "text/html"); a.status != 200 {
+		t.Errorf("an answer to nothing: %d", a.status)
+	}
 }

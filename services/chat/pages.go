@@ -60,12 +60,19 @@ func (s *Service) roomsView(c *web.Call, only string, wrong templates.FieldError
 		v.Name = c.Form("name")
 		kind = c.Form("kind")
 	}
+	shown := roomRows(rows, 0)
+	if err := s.countUnread(c, shown); err != nil {
+		return web.Page{}, err
+	}
+	for i := range shown {
+		shown[i].Online = s.online(shown[i].ID).Online
+	}
 	for _, k := range Kinds() {
 		v.Kinds = append(v.Kinds, templates.Option{Value: k, Label: kindTitle(k, false), Selected: k == kind})
 		g := templates.RoomGroup{Kind: k, Title: kindTitle(k, true)}
-		for _, r := range rows {
+		for _, r := range shown {
 			if r.Kind == k && (only == "" || only == k) {
-				g.Rooms = append(g.Rooms, roomRow(r, 0))
+				g.Rooms = append(g.Rooms, r)
 			}
 		}
 		if len(g.Rooms) > 0 {
@@ -98,6 +105,7 @@ func (s *Service) toSameRoom(c *web.Call, _ any) string { return "/rooms/" + c.R
 type roomPageIn struct {
 	roomIn
 	web.Paging
+	Reply int64 `json:"reply,omitempty" min:"1" doc:"id of the line that the composer answers"`
 }
 
 func (s *Service) roomPage(c *web.Call, in roomPageIn) (web.Page, error) {
@@ -132,6 +140,9 @@ func (s *Service) roomView(c *web.Call, in roomPageIn, draft, wrong string) (web
 		ID: room.ID, Name: room.Name, Kind: room.Kind, Topic: room.Topic, Epoch: s.opts.Hub.Epoch(), Newest: in.Before == 0,
 		CanWrite: c.Caller.Has("chat.write"), UserID: c.Caller.ID, MaxLength: maxText, Draft: draft, Error: wrong, Rooms: roomRows(side, room.ID),
 	}
+	if err := s.countUnread(c, v.Rooms); err != nil {
+		return web.Page{}, err
+	}
 	if !v.CanWrite {
 		v.WhyNot = "Your token lets you read here, but not write."
 	} else if err := mayWrite(c.Caller, room, st, s.opts.Now()); err != nil {
@@ -149,11 +160,107 @@ func (s *Service) roomView(c *web.Call, in roomPageIn, draft, wrong string) (web
 		return web.Page{}, err
 	}
 	v.Seq = room.Head // what happened up to it is in the lines, which were read later
+	known := map[int64]api.ChatMessage{}
 	for i := len(shown) - 1; i >= 0; i-- {
-		v.Lines = append(v.Lines, line(shown[i], c.Caller))
-		v.Seq = max(v.Seq, shown[i].Seq)
+		l := line(shown[i], c.Caller)
+		known[l.ID] = shown[i]
+		v.Seq = max(v.Seq, l.Seq)
+		if v.CanWrite {
+			offer(&l, room, moderates(c.Caller, st))
+		}
+		if l.Reply, err = s.answered(c, room.ID, seenFrom(c.Caller, st), shown[i].ReplyTo, known); err != nil {
+			return web.Page{}, err
+		}
+		v.Lines = append(v.Lines, l)
+	}
+	if v.CanWrite {
+		if v.ReplyTo, err = s.answered(c, room.ID, seenFrom(c.Caller, st), in.Reply, known); err != nil {
+			return web.Page{}, err
+		}
+		v.Tools = &templates.Line{Own: true}
+		offer(v.Tools, room, false)
+	}
+	if err := s.peopleOf(c, room, &v); err != nil {
+		return web.Page{}, err
 	}
 	return web.Page{Template: templates.PageRoom, Title: room.Name, Data: v}, nil
+}
+
+// offer gives a line what the caller may do with it, in forms.
+func offer(l *templates.Line, room Room, moderator bool) {
+	if l.Deleted {
+		return
+	}
+	l.Path = fmt.Sprintf("%s/messages/%d", roomPath(room.ID), l.ID)
+	l.ReplyURL = fmt.Sprintf("%s?reply=%d#text", roomPath(room.ID), l.ID)
+	l.CanEdit, l.CanDelete = l.Own, l.Own || moderator && room.Kind != KindDM
+}
+
+// answered returns the line that another answers, as far as the caller sees it; nil for none. It is
+// looked for among the known ones first.
+func (s *Service) answered(c *web.Call, room, since, id int64, known map[int64]api.ChatMessage) (*templates.Line, error) {
+	if id == 0 {
+		return nil, nil
+	}
+	m, ok := known[id]
+	if !ok {
+		l, err := s.store.Message(c.Context(), room, id)
+		if errs.Is(err, errs.NotFound) || err == nil && l.Seq <= since {
+			return nil, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if l.Deleted {
+			l.Text = ""
+		}
+		m = l.ChatMessage
+		known[id] = m
+	}
+	out := line(m, c.Caller)
+	if len(out.Text) > 120 {
+		out.Text = clipRunes(out.Text, 120) + "…"
+	}
+	return &out, nil
+}
+
+// clipRunes returns the first characters of a text.
+func clipRunes(text string, most int) string {
+	if all := []rune(text); len(all) > most {
+		return string(all[:most])
+	}
+	return text
+}
+
+// peopleOf puts who is in the room, and who belongs to one that is not for everybody, on its page.
+func (s *Service) peopleOf(c *web.Call, room Room, v *templates.RoomView) error {
+	for _, u := range s.online(room.ID).Users {
+		v.Online = append(v.Online, u.Handle)
+	}
+	if !room.private() {
+		return nil
+	}
+	ms, err := s.store.Members(c.Context(), room.ID, s.opts.Now().UnixMilli(), web.Paging{}, shownOnline)
+	for _, m := range ms {
+		v.Members = append(v.Members, templates.Member{Handle: m.Handle, Role: m.Role})
+	}
+	return err
+}
+
+// countUnread puts onto rows what the caller has not read.
+func (s *Service) countUnread(c *web.Call, rows []templates.RoomRow) error {
+	if c.Caller.ID == 0 {
+		return nil
+	}
+	all, err := s.store.Unread(c.Context(), viewer(c.Caller), 200)
+	for _, u := range all {
+		for i := range rows {
+			if rows[i].ID == u.RoomID && !rows[i].Current {
+				rows[i].Unread, rows[i].Mentions = u.Unread, u.Mentions
+			}
+		}
+	}
+	return err
 }
 
 // sentence begins with a capital and ends with a full stop.
@@ -165,8 +272,16 @@ func sentence(text string) string {
 func line(m api.ChatMessage, who web.Caller) templates.Line {
 	return templates.Line{
 		ID: m.ID, Seq: m.Seq, UserID: m.UserID, Handle: m.Handle, Text: m.Text, At: m.CreatedAt.Time(),
-		Own: who.ID != 0 && m.UserID == who.ID, Edited: m.EditedAt != 0, Deleted: m.Deleted,
+		Own: who.ID != 0 && m.UserID == who.ID, Edited: m.EditedAt != 0, Deleted: m.Deleted, Reactions: reactions(m),
 	}
+}
+
+func reactions(m api.ChatMessage) []templates.Reaction {
+	var out []templates.Reaction
+	for _, r := range m.Reactions {
+		out = append(out, templates.Reaction{Emoji: r.Emoji, Count: r.Count, Mine: r.Mine})
+	}
+	return out
 }
 
 func roomRows(rows []RoomRow, current int64) []templates.RoomRow {

@@ -9,6 +9,7 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/chat/live"
+	"uniqverse/services/chat/pace"
 )
 
 const (
@@ -79,7 +80,7 @@ func (s *Service) typing(c *web.Call, in whoIn) (ok, error) {
 	if err != nil {
 		return ok{}, err
 	}
-	if s.typists.take(paceKey{in.Room, who.id}, 1/typingEvery, 1, s.opts.Now()) == 0 {
+	if s.typists.Take(pace.Key{Room: in.Room, User: who.id}, 1/typingEvery, 1, s.opts.Now()) == 0 {
 		s.tell(c.Context(), live.Seat{Room: in.Room, User: who.id}, who.handle, audience(room), live.Typing)
 	}
 	return ok{true}, nil

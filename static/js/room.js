@@ -24,6 +24,19 @@
     if (text !== undefined) e.textContent = text;
     return e;
   };
+  const excerpt = (li) => $(".line-head b", li).textContent + ": " + $(".line-text", li).textContent;
+  // The tools of a new line are those of line 0 with its own id; what is for its writer alone is left out for others.
+  function tools(li, id) {
+    const from = $("[data-new-tools]", room);
+    li.id = "line-" + id;
+    if (!from || $("[data-tools]", li)) return;
+    const t = from.firstElementChild.cloneNode(true);
+    for (const f of $$("form", t)) f.action = f.getAttribute("action").replace("/messages/0/", `/messages/${Number(id)}/`);
+    $("[data-reply]", t).href = $("[data-reply]", t).getAttribute("href").replace("=0", "=" + Number(id));
+    if (!li.classList.contains("is-own")) $$("[data-own]", t).forEach((f) => f.remove());
+    else $("textarea", t).value = $(".line-text", li).textContent;
+    li.append(t);
+  }
   const at = (h) => "@" + String(h || "?").replace(/^@+/, "");
   // The same colours and letters as the server gives (templates/funcs.go: hue, initials).
   function hue(name) {
@@ -44,7 +57,16 @@
     head.append(el("b", "clip", at(name)), timeElement("clock", ev.ts || ev.created_at));
     const text = el("div", "line-text", ev.text);
     text.dir = "auto";
-    li.append(av, head, text);
+    const marks = el("p", "line-marks");
+    marks.dataset.marks = "";
+    li.append(av, head, text, marks);
+    const to = ev.reply_to && find(ev.reply_to);
+    if (to) {
+      const a = el("a", "line-reply clip", excerpt(to));
+      a.href = "#" + to.id;
+      text.before(a);
+    }
+    if (ev.message_id) tools(li, ev.message_id);
     return li;
   }
   // Days are the reader's own; the server could only part the lines by days in UTC.
@@ -99,8 +121,38 @@
       li.classList.toggle("is-gone", gone);
       $(".line-text", li).textContent = gone ? "This line was removed." : ev.text;
       if (!gone && !$(".state-word", li)) $(".line-head", li).append(el("span", "state-word", "edited"));
+      if (gone) $$("[data-tools], [data-marks]", li).forEach((e) => e.remove());
+    } else if (ev.type === "chat.message.reacted") {
+      const marks = find(ev.message_id) && $("[data-marks]", find(ev.message_id));
+      if (!marks) return;
+      let mark = $$("[data-emoji]", marks).find((m) => m.dataset.emoji === ev.emoji);
+      if (!ev.count) { mark?.remove(); return; }
+      if (!mark) { mark = el("span", "tag"); mark.dataset.emoji = ev.emoji; marks.append(mark); }
+      mark.textContent = ev.emoji + " " + ev.count;
+    } else if (ev.type === "chat.presence" && ev.state === "typing" && ev.user_id !== me.user) {
+      clearTimeout(quiet);
+      typing.textContent = at(ev.handle) + " is writing…";
+      quiet = setTimeout(() => { typing.textContent = ""; }, 5000);
     }
+    if (ev.seq) seen();
   }
+  // Tell how far one has read, a moment after the newest line, while somebody looks.
+  let looking = 0, told = 0, quiet = 0;
+  const typing = $("[data-typing]", room), base = location.pathname;
+  const say = (what, body) => fetch(base + what, { method: "POST", body: new URLSearchParams(body), headers: { Accept: "application/json" } }).catch(() => null);
+  function seen() {
+    clearTimeout(looking);
+    looking = setTimeout(() => { if (!document.hidden && after > told) say("/read", { seq: told = after }); }, 1500);
+  }
+  document.addEventListener("visibilitychange", seen);
+  seen();
+  // Forms of lines: the answer is the event.
+  list.addEventListener("submit", async (e) => {
+    e.preventDefault();
+    const res = await fetch(e.target.action, { method: "POST", body: new URLSearchParams(new FormData(e.target, e.submitter)), headers: { Accept: "application/json" } }).catch(() => null);
+    if (res?.ok) { e.target.closest("details").open = false; if (e.target.action.endsWith("/report")) toast("The room's moderators will see it."); return; }
+    toast((await res?.json().catch(() => null))?.detail || "This did not work; try again.", "bad");
+  });
 
   // --- connection: backoff with jitter; what was missed comes first, by seq ---
   let ws = null, tries = 0, timer = 0;
@@ -151,7 +203,7 @@
     for (let n = 0; ; n++) {
       let res;
       try {
-        res = await fetch(form.action, { method: "POST", body: new URLSearchParams(body), headers: { Accept: "application/json", "Idempotency-Key": key } });
+        res = await fetch(form.action, { method: "POST", body: new URLSearchParams(body), headers: { Accept: "application/json" } });
       } catch { res = null; } // no answer: it may have arrived, so the same key is sent again
       if (res?.ok) {
         const answer = await res.json().catch(() => ({}));
@@ -159,7 +211,7 @@
         if (real && real !== li) { li.remove(); return; } // its event was here first
         li.classList.remove("is-sending");
         $(".state-word", li)?.remove();
-        if (answer.id) li.dataset.id = answer.id;
+        if (answer.id) { li.dataset.id = answer.id; tools(li, answer.id); }
         return;
       }
       if (res && res.status !== 409 && res.status !== 429 && res.status < 500) {
@@ -181,7 +233,10 @@
     const body = Object.fromEntries(new FormData(form));
     body.text = text;
     const key = newKey();
-    const li = line({ handle: me.handle || "you", user_id: me.user, text });
+    body.nonce = key;
+    const li = line({ handle: me.handle || "you", user_id: me.user, text, reply_to: body.reply_to });
+    if (!body.reply_to) delete body.reply_to;
+    answer();
     li.classList.add("is-own", "is-sending");
     li.dataset.key = key;
     $(".line-head", li).append(el("span", "state-word", "sending"));
@@ -191,6 +246,21 @@
     field.focus();
     post(li, body, key);
   });
+  function answer(li) {
+    form.elements.reply_to.value = li ? li.dataset.id : "";
+    $("[data-answers-what]", form).textContent = li ? excerpt(li) : "";
+    $("[data-answers]", form).hidden = !li;
+    if (li) field.focus();
+  }
+  $("[data-answers-not]", form).addEventListener("click", (e) => { e.preventDefault(); answer(); });
+  list.addEventListener("click", (e) => {
+    if (!e.target.closest("[data-reply]")) return;
+    e.preventDefault();
+    e.target.closest("details").open = false;
+    answer(e.target.closest(".line"));
+  });
+  let typed = 0;
+  field.addEventListener("input", () => { if (Date.now() - typed > 3000) { typed = Date.now(); say("/typing", {}); } });
   field.addEventListener("keydown", (e) => {
     if (e.key === "Enter" && !e.shiftKey && !e.isComposing) { e.preventDefault(); form.requestSubmit(); }
   });
