@@ -273,9 +273,6 @@ func TestARemovedMemberStopsHearing(t *testing.T) {
 		t.Run(tc.kind+tc.path, func(t *testing.T) {
 			w := start(t, "")
 			w.must("POST", "/rooms", "pilot", `{"name":"r","kind":"`+tc.kind+`"}`)
-			w.must("POST", "/rooms/1/invite", "pilot", `{"user_id":5}`)
-			ws := w.socket("/ws/rooms/1", "Authorization", "Bearer outsider")
-			stays := w.socket("/ws/rooms/1", "Authorization", "Bearer pilot")
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
 			req, _ := http.NewRequestWithContext(ctx, "GET", w.srv.URL+"/events?after=0", nil)
@@ -285,6 +282,10 @@ func TestARemovedMemberStopsHearing(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer res.Body.Close()
+			w.must("POST", "/rooms/1/messages", "pilot", `{"text":"before"}`)
+			w.must("POST", "/rooms/1/invite", "pilot", `{"user_id":5}`)
+			ws := w.socket("/ws/rooms/1", "Authorization", "Bearer outsider")
+			stays := w.socket("/ws/rooms/1", "Authorization", "Bearer pilot")
 			stream := bufio.NewScanner(res.Body)
 			waitFor := func(word string) (all string) {
 				for !strings.Contains(all, word) {

@@ -77,6 +77,15 @@ func removed(typ string, payload []byte) (user int64, code ws.Code, why string) 
 	return 0, 0, ""
 }
 
+// concerns reports whether an event changes what a user may read in its room.
+func concerns(ev event.Event, user int64) bool {
+	if out, _, _ := removed(ev.Type, ev.Payload); out != 0 {
+		return out == user
+	}
+	var u roomUpdated
+	return ev.Type == event.ChatRoomUpdated && json.Unmarshal(ev.Payload, &u) == nil && u.Member != nil && u.Member.UserID == user
+}
+
 // cleanRole returns the role to give; member when none is named.
 func cleanRole(role string) (string, error) {
 	if role == "" {

@@ -246,31 +246,36 @@ func (s *Service) events(c *web.Call, w http.ResponseWriter, in web.Since) error
 }
 
 // hears returns what decides whether an event is for the caller. It remembers which rooms they may
-// read until an event says that they are out, so it belongs to one stream, and to one goroutine.
+// read until an event says otherwise, so it belongs to one stream, and to one goroutine.
 func (s *Service) hears(c *web.Call) func(hub.Message) bool {
-	from := map[int64]int64{} // the rooms they may read, and the seq after which
+	const nowhere = -1
+	from := map[int64]int64{} // the seq after which they may hear a room; nowhere for one that is not theirs
 	return func(m hub.Message) bool {
 		if m.Room == 0 {
 			// A ticket is between its requester and the agents.
 			return m.User == "" || m.User == c.Caller.User || c.Caller.Has("ticket.manage")
 		}
 		since, known := from[m.Room]
-		if known {
-			if user, _, _ := removed(m.Type, m.Payload); user != 0 && user == c.Caller.ID {
-				delete(from, m.Room) // this they still hear
+		if known && concerns(m.Event, c.Caller.ID) {
+			delete(from, m.Room) // this they still hear, if they heard the room
+			known = since != nowhere
+		}
+		if !known {
+			_, st, err := s.readable(c.Context(), c.Caller, m.Room)
+			switch {
+			case errs.Is(err, errs.NotFound):
+				since = nowhere
+			case err != nil: // a ban that may end
+				return false
+			default:
+				since = seenFrom(c.Caller, st)
 			}
-			return m.Seq == 0 || m.Seq > since
+			if len(from) >= 4096 {
+				clear(from)
+			}
+			from[m.Room] = since
 		}
-		_, st, err := s.readable(c.Context(), c.Caller, m.Room)
-		if err != nil {
-			return false
-		}
-		if len(from) >= 4096 {
-			clear(from)
-		}
-		since = seenFrom(c.Caller, st)
-		from[m.Room] = since
-		return m.Seq == 0 || m.Seq > since
+		return since != nowhere && (m.Seq == 0 || m.Seq > since)
 	}
 }
 
