@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"sync"
 
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
@@ -14,38 +13,6 @@ import (
 	"uniqverse/internal/ws"
 	"uniqverse/services/chat/live"
 )
-
-// sockets counts the open sockets of each user.
-type sockets struct {
-	most int
-	mu   sync.Mutex // guards open
-	open map[string]int
-}
-
-// take counts one more socket of the caller and returns what gives it back.
-func (s *sockets) take(c web.Caller) (func(), error) {
-	for _, scope := range []string{"game.server", "chat.moderate", "email.admin"} {
-		if c.Has(scope) {
-			return func() {}, nil
-		}
-	}
-	if c.Demo || c.Server != "" {
-		return func() {}, nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[c.Email] >= s.most {
-		return nil, errs.New(errs.Limited, "%s has %d sockets open, which is the most; close one first", c.Email, s.most)
-	}
-	s.open[c.Email]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.open[c.Email]--; s.open[c.Email] == 0 {
-			delete(s.open, c.Email)
-		}
-	}, nil
-}
 
 // heard closes the sockets of whom an event takes out of its room.
 func (s *Service) heard(ev event.Event) {
@@ -92,7 +59,7 @@ func (s *Service) socket(c *web.Call, w http.ResponseWriter, in socketIn) error 
 			after = max(*in.After, seenFrom(c.Caller, st))
 		}
 	}
-	release, err := s.sockets.take(c.Caller)
+	release, err := s.sockets.Take(c.Caller)
 	if err != nil {
 		return err
 	}
