@@ -76,7 +76,7 @@ func TestTraceGoesThroughTheServices(t *testing.T) {
 	if got := hopsOf(nextFrame(t, conn)); got != traceID+" portal chat" {
 		t.Errorf("the frame's trace is %s", got)
 	}
-	if got := hopsOf(stream.next().data); got != traceID+" portal chat" {
+	if got := hopsOf(stream.until("chat.message.created").data); got != traceID+" portal chat" {
 		t.Errorf("the event's trace is %s", got)
 	}
 	s.post(200, "chat/rooms/1/messages?text=again", "", "traceparent", traceparent)

@@ -44,8 +44,11 @@ type Event struct {
 }
 
 // New returns an event with the payload's JSON; payload is a struct or a map that encodes
-// to a JSON object. It fails only when payload cannot be encoded.
+// to a JSON object. Without a trace the event begins an action of its own: every event carries one. It fails only when payload cannot be encoded.
 func New(typ string, at time.Time, trace *Trace, payload any) (Event, error) {
+	if trace == nil {
+		trace = NewTrace()
+	}
 	ev := Event{Type: typ, At: at, Trace: trace}
 	if payload == nil {
 		return ev, nil

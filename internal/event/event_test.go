@@ -155,3 +155,15 @@ func FuzzTraceHeaders(f *testing.F) {
 		}
 	})
 }
+
+// An event that no call caused begins an action of its own: each carries a trace.
+func TestNewWithoutATrace(t *testing.T) {
+	one, err := event.New("chat.presence", time.Now(), nil, map[string]string{"state": "online"})
+	if err != nil || one.Trace == nil || len(one.Trace.ID) != 32 {
+		t.Fatalf("trace %+v, %v", one.Trace, err)
+	}
+	two, _ := event.New("chat.presence", time.Now(), nil, nil)
+	if two.Trace.ID == one.Trace.ID {
+		t.Error("two actions share a trace")
+	}
+}

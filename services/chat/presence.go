@@ -20,7 +20,7 @@ const (
 
 // tell publishes where somebody is or what they do; nobody keeps it.
 func (s *Service) tell(ctx context.Context, at live.Seat, handle, audience, state string) {
-	ev, err := event.New(event.ChatPresence, s.opts.Now(), nil, live.Presence{UserID: at.User, Handle: handle, State: state})
+	ev, err := event.New(event.ChatPresence, s.opts.Now(), event.TraceOf(ctx), live.Presence{UserID: at.User, Handle: handle, State: state})
 	if err == nil {
 		ev.Room, ev.User, ev.Ephemeral = at.Room, audience, true
 		_, err = s.opts.Hub.Publish(ctx, event.StreamChat, ev)
