@@ -85,7 +85,7 @@ func run(ctx context.Context, out io.Writer, parent string, d time.Duration) err
 	if err := w.Flush(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintf(out, "\n%d rounds of %s each. Again: go run ./bench/store -d %s (and -dir to name the disk)\n", rounds, d.Round(time.Millisecond), d*rounds)
+	_, err := fmt.Fprintf(out, "\n%d rounds of %s each. Again: go run ./bench/store -d %s (and -dir to name the disk)\n", rounds, d.Round(time.Millisecond), (d * rounds).Round(time.Millisecond))
 	return err
 }
 
