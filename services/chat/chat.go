@@ -160,7 +160,7 @@ type Service struct {
 	store   Store
 	edge    *ws.Edge
 	relay   *live.Relay
-	sockets *live.Quota
+	sockets *web.Quota
 	seats   *live.Seats
 	pace    *pace.Limiter // of lines
 	typists *pace.Limiter // of notices that somebody types
@@ -182,7 +182,7 @@ func New(opts Options) *Service {
 	}
 	s := &Service{opts: opts, store: opts.Store, edge: ws.NewEdge(opts.Edge)}
 	s.relay = live.NewRelay(opts.Store, opts.Hub, s.edge, opts.Log, s.heard)
-	s.sockets = live.NewQuota(opts.SocketsPerUser)
+	s.sockets = web.NewQuota("sockets", opts.SocketsPerUser)
 	s.seats = live.NewSeats(opts.Now)
 	s.pace, s.typists = pace.New(), pace.New()
 	return s

@@ -7,7 +7,6 @@ import (
 	"io"
 	"log/slog"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -127,8 +126,7 @@ type Service struct {
 	queue *queue.Queue[Tx]
 	fresh *rate.Limiter // mailboxes made for an RCPT alone
 
-	mu      sync.Mutex
-	streams map[string]int // open event streams by caller
+	streams *web.Quota // open event streams
 
 	delivered, repeated, bytes, malformed, spam, made *metrics.Counter
 }
@@ -149,7 +147,7 @@ func New(o Options) (*Service, error) {
 		o.DiskFull = func(error) bool { return false }
 	}
 	s := &Service{Options: o, ascii: ascii, files: &files{dir: o.Dir, writing: map[string]bool{}},
-		fresh: rate.NewLimiter(newPerSecond, newBurst), streams: map[string]int{}}
+		fresh: rate.NewLimiter(newPerSecond, newBurst), streams: web.NewQuota("event streams", maxStreams)}
 	counter := func(name string) *metrics.Counter { return o.Metrics.GetOrCreateCounter("uniqverse_mail_" + name) }
 	s.delivered = counter("delivered_total")
 	s.repeated = counter("repeated_total")

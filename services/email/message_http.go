@@ -246,7 +246,7 @@ func (s *Service) events(c *web.Call, w http.ResponseWriter, in eventParams) err
 	if err != nil {
 		return err
 	}
-	done, err := s.takeStream(c.Caller)
+	done, err := s.streams.Take(c.Caller)
 	if err != nil {
 		return err
 	}
@@ -257,24 +257,4 @@ func (s *Service) events(c *web.Call, w http.ResponseWriter, in eventParams) err
 	}
 	defer sub.Close()
 	return c.ServeEvents(w, sub, pos != nil, nil)
-}
-
-// takeStream counts a caller's open streams; the demo identity and servers have no bound.
-func (s *Service) takeStream(who web.Caller) (done func(), err error) {
-	if who.Demo || who.Server != "" || who.Has("email.admin") {
-		return func() {}, nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.streams[who.User] >= maxStreams {
-		return nil, errs.Limit(0, "%d event streams are open already; close one of them", maxStreams)
-	}
-	s.streams[who.User]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.streams[who.User]--; s.streams[who.User] == 0 {
-			delete(s.streams, who.User)
-		}
-	}, nil
 }

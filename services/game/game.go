@@ -112,7 +112,7 @@ type Service struct {
 	store   Store
 	edge    *ws.Edge
 	fan     *realtime.Fan
-	sockets sockets
+	sockets *web.Quota
 	follow  sync.WaitGroup // sockets that follow the hub by themselves
 }
 
@@ -132,7 +132,7 @@ func New(opts Options) *Service {
 	}
 	s := &Service{opts: opts, store: opts.Store, edge: ws.NewEdge(opts.Edge)}
 	s.fan = realtime.New(opts.Hub, event.StreamGame, s.edge, opts.Log)
-	s.sockets = sockets{most: opts.SocketsPerUser, open: map[string]int{}}
+	s.sockets = web.NewQuota("sockets", opts.SocketsPerUser)
 	return s
 }
 

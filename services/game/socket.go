@@ -5,8 +5,6 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"sync"
-	"time"
 
 	"uniqverse/hub"
 	"uniqverse/internal/errs"
@@ -15,33 +13,6 @@ import (
 	"uniqverse/internal/ws"
 )
 
-// sockets counts the open sockets of each user.
-type sockets struct {
-	most int
-	mu   sync.Mutex // guards open
-	open map[string]int
-}
-
-// take counts one more socket of the caller and returns what gives it back.
-func (s *sockets) take(c web.Caller) (func(), error) {
-	if c.Demo || c.Server != "" || c.Has("game.server") || c.Has("chat.moderate") || c.Has("email.admin") {
-		return func() {}, nil
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.open[c.Email] >= s.most {
-		return nil, errs.Limit(time.Minute, "%s has %d sockets open, which is the most; close one first", c.Email, s.most)
-	}
-	s.open[c.Email]++
-	return func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		if s.open[c.Email]--; s.open[c.Email] == 0 {
-			delete(s.open, c.Email)
-		}
-	}, nil
-}
-
 // socket answers GET /ws/events. Where it begins is settled before the handshake is answered,
 // so that a client which is connected misses nothing.
 func (s *Service) socket(c *web.Call, w http.ResponseWriter, in web.Since) error {
@@ -49,7 +20,7 @@ func (s *Service) socket(c *web.Call, w http.ResponseWriter, in web.Since) error
 	if err != nil {
 		return err
 	}
-	release, err := s.sockets.take(c.Caller)
+	release, err := s.sockets.Take(c.Caller)
 	if err != nil {
 		return err
 	}
