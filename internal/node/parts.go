@@ -73,19 +73,19 @@ func (n *Node) portal(_ context.Context, site *web.Site) (part, error) {
 	return part{"portal", "Portal", append(s.Endpoints(), people.Endpoints()...), s.Discovery()}, nil
 }
 
-func (n *Node) game(_ context.Context, site *web.Site) (part, error) {
-	s := game.New(game.Options{Store: store.NewGame(n.db), Hub: n.hub, Mail: gameMail{n}, Domain: n.cfg.Domain, Origin: site.OriginAllowed,
+func (n *Node) game(_ context.Context, _ *web.Site) (part, error) {
+	s := game.New(game.Options{Store: store.NewGame(n.db), Hub: n.hub, Mail: gameMail{n}, Domain: n.cfg.Domain,
 		Log: n.opts.Log.With("svc", "game"), Now: n.opts.Now})
 	n.services = append(n.services, running{"game", s.Run})
 	return part{"game", "Game", s.Endpoints(), s.Discovery()}, nil
 }
 
 // chat makes chat and the desk, which is mounted on chat's port.
-func (n *Node) chat(_ context.Context, site *web.Site) (part, error) {
+func (n *Node) chat(_ context.Context, _ *web.Site) (part, error) {
 	log := n.opts.Log.With("svc", "chat")
 	tickets := desk.New(desk.Options{Store: store.NewDesk(n.db), Users: n.auth, Log: n.opts.Log.With("svc", "desk"), Now: n.opts.Now})
 	rooms := chat.New(chat.Options{Store: chatstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Moderator: xengine.New(xengine.Options{}),
-		Origin: site.OriginAllowed, Tickets: tickets.Newest, Log: log, Now: n.opts.Now})
+		Tickets: tickets.Newest, Log: log, Now: n.opts.Now})
 	n.services = append(n.services, running{"chat", rooms.Run}, running{"desk", tickets.Run})
 	return part{"chat", "Chat", append(rooms.Endpoints(), tickets.Endpoints()...), rooms.Discovery()}, nil
 }

@@ -3,7 +3,6 @@ package chat
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"uniqverse/hub"
@@ -142,9 +141,6 @@ type Options struct {
 	Users     Users
 	Domain    string    // the mail domain, for direct rooms
 	Moderator Moderator // nil lets everything pass
-	// Origin decides whether a page of the request's Origin may open a socket with a session or the
-	// demo identity; nil allows pages of the same host alone.
-	Origin func(r *http.Request) bool
 	// Tickets returns the newest open tickets that the caller may see, for the start page; may be nil.
 	Tickets func(c *web.Call) ([]templates.TicketRow, error)
 	// SocketsPerUser bounds the open sockets of one user; 0 means 20. Servers and the demo identity have no bound.

@@ -1,7 +1,6 @@
 package chat
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -72,7 +71,7 @@ func (s *Service) socket(c *web.Call, w http.ResponseWriter, in socketIn) error 
 		s.relay.Leave(room.ID)
 		release()
 	}
-	conn, err := s.edge.Upgrade(w, c.Request, ws.Options{Origin: s.originRule(c), ReadLimit: 4096})
+	conn, err := s.edge.Upgrade(w, c.Request, ws.Options{Origin: c.MayOpenSocket, ReadLimit: 4096})
 	if err != nil {
 		leave()
 		if errors.Is(err, ws.ErrGone) {
@@ -82,7 +81,7 @@ func (s *Service) socket(c *web.Call, w http.ResponseWriter, in socketIn) error 
 	}
 	at := live.Seat{Room: room.ID, User: c.Caller.ID}
 	stand, came := s.seats.Take(at, conn, callerHandle(c.Caller), audience(room))
-	conn.Start(listenOnly(conn), func(ws.Code, string) {
+	conn.Start(ws.ListenOnly(conn, "send lines with POST /rooms/{id}/messages"), func(ws.Code, string) {
 		stand()
 		leave()
 	})
@@ -148,24 +147,4 @@ func (s *Service) replay(ctx context.Context, conn *ws.Conn, room, after, upTo i
 		}
 	}
 	return after, nil
-}
-
-// originRule lets foreign pages in only with a token of their own: a session cookie and the demo
-// identity come along without the page knowing a secret.
-func (s *Service) originRule(c *web.Call) func(*http.Request) bool {
-	if !c.Caller.Demo && (c.Caller.Via == web.BearerToken || c.Caller.Via == web.QueryToken) {
-		return func(*http.Request) bool { return true }
-	}
-	return s.opts.Origin
-}
-
-// listenOnly ends a socket on which somebody tries to send a line, so that none is lost unnoticed.
-func listenOnly(conn *ws.Conn) func([]byte) {
-	return func(data []byte) {
-		switch string(bytes.TrimSpace(data)) {
-		case "", "ping", "{}":
-		default:
-			conn.Close(ws.BadRequest, "this socket is for listening; send lines with POST /rooms/{id}/messages")
-		}
-	}
 }

@@ -127,7 +127,7 @@ func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOpt
 	hubOpts := hub.LocalOptions{Epoch: w.db.Epoch(), Reserve: w.db.ReserveIDs}
 	opts := chat.Options{
 		Store: chatstore.New(w.db), Users: people{}, Domain: domain, Moderator: xengine.New(xengine.Options{}),
-		Origin: site.OriginAllowed, Edge: ws.EdgeOptions{Spread: time.Millisecond, CloseWait: 50 * time.Millisecond},
+		Edge: ws.EdgeOptions{Spread: time.Millisecond, CloseWait: 50 * time.Millisecond},
 	}
 	for _, c := range change {
 		c(&opts, &hubOpts)

@@ -3,7 +3,6 @@ package game
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"sync"
 	"time"
 
@@ -96,9 +95,6 @@ type Options struct {
 	Hub    hub.Hub
 	Mail   Mailboxes
 	Domain string // the mail domain: "pilot@<Domain>" and "pilot" are one player
-	// Origin decides whether a page of the request's Origin may open a socket with a session or the
-	// demo identity; nil allows pages of the same host alone.
-	Origin func(r *http.Request) bool
 	// SocketsPerUser bounds the open sockets of one user; 0 means 20. Servers and the demo identity have no bound.
 	SocketsPerUser int
 	Edge           ws.EdgeOptions   // for tests: shorter times

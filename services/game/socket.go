@@ -1,7 +1,6 @@
 package game
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"net/http"
@@ -37,7 +36,7 @@ func (s *Service) socket(c *web.Call, w http.ResponseWriter, in web.Since) error
 // upgrade makes the connection live; release is called at its end. A nil connection has not
 // begun, and release was not called.
 func (s *Service) upgrade(c *web.Call, w http.ResponseWriter, pos *hub.Position, release func()) (*ws.Conn, error) {
-	opts := ws.Options{Origin: s.originRule(c), ReadLimit: 4096}
+	opts := ws.Options{Origin: c.MayOpenSocket, ReadLimit: 4096}
 	if pos == nil {
 		place, err := s.fan.Here(c.Context())
 		if err != nil {
@@ -47,7 +46,7 @@ func (s *Service) upgrade(c *web.Call, w http.ResponseWriter, pos *hub.Position,
 		if err != nil {
 			return nil, err
 		}
-		conn.Start(listenOnly(conn), func(ws.Code, string) { release() })
+		conn.Start(ws.ListenOnly(conn, "send inputs with POST /ws/inputs"), func(ws.Code, string) { release() })
 		s.fan.Join(conn, place)
 		return conn, nil
 	}
@@ -61,32 +60,12 @@ func (s *Service) upgrade(c *web.Call, w http.ResponseWriter, pos *hub.Position,
 		sub.Close()
 		return nil, err
 	}
-	conn.Start(listenOnly(conn), func(ws.Code, string) { release() })
+	conn.Start(ws.ListenOnly(conn, "send inputs with POST /ws/inputs"), func(ws.Code, string) { release() })
 	s.follow.Go(func() {
 		defer sub.Close()
 		s.fan.Follow(conn, sub)
 	})
 	return conn, nil
-}
-
-// originRule lets foreign pages in only with a token of their own: a session cookie and the
-// demo identity come along without the page knowing a secret.
-func (s *Service) originRule(c *web.Call) func(*http.Request) bool {
-	if !c.Caller.Demo && (c.Caller.Via == web.BearerToken || c.Caller.Via == web.QueryToken) {
-		return func(*http.Request) bool { return true }
-	}
-	return s.opts.Origin
-}
-
-// listenOnly ends a socket on which somebody sends an input, so that none is lost unnoticed.
-func listenOnly(conn *ws.Conn) func([]byte) {
-	return func(data []byte) {
-		switch string(bytes.TrimSpace(data)) {
-		case "", "ping", "{}":
-		default:
-			conn.Close(ws.BadRequest, "this socket is for listening; send inputs with POST /ws/inputs")
-		}
-	}
 }
 
 // events answers GET /events.
