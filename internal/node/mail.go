@@ -20,6 +20,7 @@ import (
 	"uniqverse/smtpd/cert"
 	"uniqverse/smtpd/dnsclient"
 	"uniqverse/store"
+	"uniqverse/store/mailstore"
 )
 
 // email makes the mail service and, before it, the SMTP listeners that hand it what arrives.
@@ -35,7 +36,7 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 		return part{}, err
 	}
 	s, err := email.New(email.Options{Deliverer: out, Signer: signer.New(filepath.Join(n.cfg.DataDir, "dkim"), n.cfg.Domain, n.opts.Now), HoldAll: n.cfg.OutboundMode() == "hold",
-		Store: store.NewEmail(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Demo: n.cfg.DemoIdentity(),
+		Store: mailstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Demo: n.cfg.DemoIdentity(),
 		Dir: filepath.Join(n.cfg.DataDir, "mail"), SMTPPort: n.listeners.smtpPort(smtpd.MX), Log: log, Now: n.opts.Now, Metrics: n.metrics, DiskFull: store.IsFull})
 	if err != nil {
 		return part{}, err

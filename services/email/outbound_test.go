@@ -21,7 +21,7 @@ import (
 	"uniqverse/services/email/queue"
 	"uniqverse/services/email/signer"
 	"uniqverse/smtpd"
-	"uniqverse/store"
+	"uniqverse/store/mailstore"
 )
 
 // peer is the next host: it answers what it is told and keeps what it got.
@@ -360,7 +360,7 @@ func TestCrashRepeatsOneAttempt(t *testing.T) {
 	dir := t.TempDir()
 	w := start(t, dir, func(o *email.Options) { o.HoldAll = false })
 	w.json("POST", "/api/send", "demo", `{"to":["bob@example.org"],"text":"x"}`, 202, nil)
-	st := store.NewEmail(w.db)
+	st := mailstore.New(w.db)
 	claimed, err := st.Claim(t.Context(), time.Now(), time.Now().Add(queue.Lease), 10, nil)
 	if err != nil || len(claimed) != 1 || claimed[0].Attempts != 1 {
 		t.Fatalf("claimed %+v, %v", claimed, err)
@@ -369,7 +369,7 @@ func TestCrashRepeatsOneAttempt(t *testing.T) {
 
 	w = start(t, dir, func(o *email.Options) { o.HoldAll = false })
 	w.peer.result = queue.Result{Verdict: queue.Delivered, Reply: "250 ok"}
-	st = store.NewEmail(w.db)
+	st = mailstore.New(w.db)
 	for _, after := range []time.Duration{0, queue.Lease - time.Minute} {
 		if again, err := st.Claim(t.Context(), time.Now().Add(after), time.Now().Add(after+queue.Lease), 10, nil); err != nil || len(again) != 0 {
 			t.Fatalf("%v later the entry was handed out a second time: %+v, %v", after, again, err)

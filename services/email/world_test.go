@@ -29,6 +29,7 @@ import (
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/senderauth"
 	"uniqverse/store"
+	"uniqverse/store/mailstore"
 	"uniqverse/templates"
 )
 
@@ -134,7 +135,7 @@ func start(t *testing.T, dir string, change ...func(*email.Options)) *world {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.DiscardHandler)
-	opts := email.Options{Store: store.NewEmail(w.db), Hub: w.hub, Users: people{}, Domain: domain, Demo: true, Dir: filepath.Join(dir, "mail"),
+	opts := email.Options{Store: mailstore.New(w.db), Hub: w.hub, Users: people{}, Domain: domain, Demo: true, Dir: filepath.Join(dir, "mail"),
 		Log: log, Now: now, Metrics: metrics.NewSet(), DiskFull: store.IsFull,
 		Deliverer: w.peer, Signer: signer.New(filepath.Join(dir, "dkim"), domain, now), HoldAll: true}
 	for _, c := range change {

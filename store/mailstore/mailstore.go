@@ -1,4 +1,6 @@
-package store
+// Package mailstore is the tables of services/email: mailboxes, the messages in them, their bytes, and the
+// queue of what leaves. It holds the SQL of mail and no rule of it; package store says what is promised.
+package mailstore
 
 import (
 	"context"
@@ -12,44 +14,53 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
+	"uniqverse/store"
 )
 
-// Email is the store of the mail service.
-type Email struct{ db *DB }
+// Store is the store of the mail service.
+type Store struct{ db *store.DB }
 
-// NewEmail returns the mail tables of the database.
-func NewEmail(db *DB) Email { return Email{db: db} }
+// New returns the mail tables of the database.
+func New(db *store.DB) Store { return Store{db: db} }
 
 var (
-	_ email.Store = Email{}
-	_ email.Tx    = emailTx{}
+	_ email.Store = Store{}
+	_ email.Tx    = txn{}
 )
 
-type emailTx struct{ *Tx }
+type txn struct{ *store.Tx }
 
 // Update runs fn in one durable transaction.
-func (s Email) Update(ctx context.Context, once *web.Once, fn func(email.Tx) error) error {
-	return s.db.Write(ctx, once, func(tx *Tx) error { return fn(emailTx{tx}) })
+func (s Store) Update(ctx context.Context, once *web.Once, fn func(email.Tx) error) error {
+	return s.db.Write(ctx, once, func(tx *store.Tx) error { return fn(txn{tx}) })
 }
 
-// emailMissing turns an absent row into errs.NotFound.
-func emailMissing(err error, what string) error {
+// missing turns an absent row into errs.NotFound.
+func missing(err error, what string) error {
 	if errors.Is(err, sql.ErrNoRows) {
 		return errs.New(errs.NotFound, "there is no such %s", what)
 	}
-	return dbError(err)
+	return store.Failed(err)
 }
 
-// emailMS turns a time into unix milliseconds; the zero time is 0.
-func emailMS(t time.Time) int64 {
+// timeOf turns unix milliseconds into a time; 0 is the zero time.
+func timeOf(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}
+
+// unixMS turns a time into unix milliseconds; the zero time is 0.
+func unixMS(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
 	}
 	return t.UnixMilli()
 }
 
-// emailList writes a list as JSON; none is [].
-func emailList[T any](list []T) string {
+// jsonList writes a list as JSON; none is [].
+func jsonList[T any](list []T) string {
 	if len(list) == 0 {
 		return "[]"
 	}
@@ -60,36 +71,36 @@ func emailList[T any](list []T) string {
 	return string(b)
 }
 
-const emailMailboxColumns = `id, user_name, made_by, created_at, messages, unread, bytes`
+const mailboxColumns = `id, user_name, made_by, created_at, messages, unread, bytes`
 
-func scanEmailBox(row RowScanner) (email.Mailbox, error) {
+func scanMailbox(row store.RowScanner) (email.Mailbox, error) {
 	var (
 		b       email.Mailbox
 		created int64
 	)
 	err := row.Scan(&b.ID, &b.User, &b.MadeBy, &created, &b.Messages, &b.Unread, &b.Bytes)
-	b.Created = authTime(created)
-	return b, emailMissing(err, "mailbox")
+	b.Created = timeOf(created)
+	return b, missing(err, "mailbox")
 }
 
 // MailboxByName returns the mailbox with the local part, or errs.NotFound.
-func (s Email) MailboxByName(ctx context.Context, user string) (email.Mailbox, error) {
-	return scanEmailBox(s.db.QueryRow(ctx, `SELECT `+emailMailboxColumns+` FROM email_mailboxes WHERE user_name = $1`, user))
+func (s Store) MailboxByName(ctx context.Context, user string) (email.Mailbox, error) {
+	return scanMailbox(s.db.QueryRow(ctx, `SELECT `+mailboxColumns+` FROM email_mailboxes WHERE user_name = $1`, user))
 }
 
 // Mailboxes returns a page of mailboxes, newest first; user "" means everybody's.
-func (s Email) Mailboxes(ctx context.Context, user string, p web.Paging) ([]email.Mailbox, error) {
-	w := emailPage{table: "email_mailboxes"}
+func (s Store) Mailboxes(ctx context.Context, user string, p web.Paging) ([]email.Mailbox, error) {
+	w := pageQuery{table: "email_mailboxes"}
 	if user != "" {
 		w.where("user_name = %", user)
 	}
-	rows, err := s.db.Query(ctx, w.query(emailMailboxColumns, p), w.args...)
-	return CollectRows(rows, err, scanEmailBox)
+	rows, err := s.db.Query(ctx, w.query(mailboxColumns, p), w.args...)
+	return store.CollectRows(rows, err, scanMailbox)
 }
 
 // EnsureMailbox returns the mailbox with the local part, and makes it when there is none.
-func (tx emailTx) EnsureMailbox(user, madeBy string) (email.Mailbox, bool, error) {
-	b, err := scanEmailBox(tx.QueryRow(`SELECT `+emailMailboxColumns+` FROM email_mailboxes WHERE user_name = $1`, user))
+func (tx txn) EnsureMailbox(user, madeBy string) (email.Mailbox, bool, error) {
+	b, err := scanMailbox(tx.QueryRow(`SELECT `+mailboxColumns+` FROM email_mailboxes WHERE user_name = $1`, user))
 	if err == nil && madeBy == "provision" && b.MadeBy != madeBy { // made on purpose from now on
 		b.MadeBy = madeBy
 		_, err = tx.Exec(`UPDATE email_mailboxes SET made_by = $1 WHERE id = $2`, madeBy, b.ID)
@@ -97,22 +108,22 @@ func (tx emailTx) EnsureMailbox(user, madeBy string) (email.Mailbox, bool, error
 	if !errs.Is(err, errs.NotFound) {
 		return b, false, err
 	}
-	b, err = scanEmailBox(tx.QueryRow(`INSERT INTO email_mailboxes (user_name, made_by, created_at) VALUES ($1, $2, $3) RETURNING `+emailMailboxColumns,
+	b, err = scanMailbox(tx.QueryRow(`INSERT INTO email_mailboxes (user_name, made_by, created_at) VALUES ($1, $2, $3) RETURNING `+mailboxColumns,
 		user, madeBy, tx.Now().UnixMilli()))
 	return b, true, err
 }
 
 // AliasTargets returns the local parts that an alias leads to, in alphabetical order.
-func (s Email) AliasTargets(ctx context.Context, alias string) ([]string, error) {
+func (s Store) AliasTargets(ctx context.Context, alias string) ([]string, error) {
 	rows, err := s.db.Query(ctx, `SELECT target FROM email_aliases WHERE alias = $1 ORDER BY target`, alias)
-	return CollectRows(rows, err, func(r RowScanner) (t string, err error) { return t, r.Scan(&t) })
+	return store.CollectRows(rows, err, func(r store.RowScanner) (t string, err error) { return t, r.Scan(&t) })
 }
 
 // Aliases returns every alias, in alphabetical order.
-func (s Email) Aliases(ctx context.Context) ([]email.Alias, error) {
+func (s Store) Aliases(ctx context.Context) ([]email.Alias, error) {
 	type pair struct{ alias, target string }
 	rows, err := s.db.Query(ctx, `SELECT alias, target FROM email_aliases ORDER BY alias, target`)
-	pairs, err := CollectRows(rows, err, func(r RowScanner) (p pair, err error) { return p, r.Scan(&p.alias, &p.target) })
+	pairs, err := store.CollectRows(rows, err, func(r store.RowScanner) (p pair, err error) { return p, r.Scan(&p.alias, &p.target) })
 	var out []email.Alias
 	for _, p := range pairs {
 		if n := len(out); n == 0 || out[n-1].Alias != p.alias {
@@ -125,7 +136,7 @@ func (s Email) Aliases(ctx context.Context) ([]email.Alias, error) {
 }
 
 // SetAlias replaces what an alias leads to; no targets removes it.
-func (tx emailTx) SetAlias(alias string, targets []string) error {
+func (tx txn) SetAlias(alias string, targets []string) error {
 	if _, err := tx.Exec(`DELETE FROM email_aliases WHERE alias = $1`, alias); err != nil {
 		return err
 	}
@@ -137,22 +148,22 @@ func (tx emailTx) SetAlias(alias string, targets []string) error {
 	return nil
 }
 
-// emailPage builds the query of a page: conditions, order and bounds. The texts are few, so
+// pageQuery builds the query of a page: conditions, order and bounds. The texts are few, so
 // they stay prepared; values never are part of them.
-type emailPage struct {
+type pageQuery struct {
 	table string
 	conds []string
 	args  []any
 }
 
 // where adds a condition; % stands for the value.
-func (w *emailPage) where(cond string, value any) {
+func (w *pageQuery) where(cond string, value any) {
 	w.args = append(w.args, value)
 	w.conds = append(w.conds, strings.Replace(cond, "%", "$"+strconv.Itoa(len(w.args)), 1))
 }
 
 // query returns the rows newest first. With after alone they are the ones nearest to it.
-func (w *emailPage) query(columns string, p web.Paging) string {
+func (w *pageQuery) query(columns string, p web.Paging) string {
 	id := w.table + ".id"
 	if p.Before != 0 {
 		w.where(id+" < %", p.Before)

@@ -1,4 +1,4 @@
-package store_test
+package mailstore_test
 
 import (
 	"context"
@@ -11,12 +11,12 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
-	"uniqverse/store"
+	"uniqverse/store/mailstore"
 	"uniqverse/store/storetest"
 )
 
-// emailRaw is what the edge would have handed over.
-func emailRaw(id string) email.Raw {
+// sampleRaw is what the edge would have handed over.
+func sampleRaw(id string) email.Raw {
 	return email.Raw{EnvelopeID: "E", SHA256: []byte("0123456789abcdef0123456789abcdef"), Size: 4, Body: []byte("body"), Mode: "mx", ReversePath: "a@example.org",
 		Recipients: []string{"pilot@vezeuniqverse.com"}, Received: time.UnixMilli(1_700_000_000_123).UTC(), MessageID: id, Faults: []string{"nul"},
 		Auth: []byte(`{"spf":"pass"}`), SpamReasons: []email.Reason{{Rule: "no_date", Score: 0.5}}, Prepended: []byte("Received: x\r\n")}
@@ -30,7 +30,7 @@ func TestEmailListsAreReadInOrder(t *testing.T) {
 		"all": {}, "before": {Paging: web.Paging{Before: 9}}, "after": {Paging: web.Paging{After: 9}}, "both": {Paging: web.Paging{After: 3, Before: 9}},
 		"unread": {Unread: &yes}, "read": {Unread: &no}, "starred": {Starred: &yes}, "label": {Label: "x"}, "unread label": {Label: "x", Unread: &yes, Paging: web.Paging{Before: 9}},
 	} {
-		text, args := store.EmailListQuery(1, f)
+		text, args := mailstore.ListQuery(1, f)
 		rows, err := db.Query(context.Background(), "EXPLAIN QUERY PLAN "+text, args...)
 		if err != nil {
 			t.Fatal(err)
@@ -66,7 +66,7 @@ func TestEmailListsAreReadInOrder(t *testing.T) {
 
 func TestEmailRowsComeBackAsTheyWere(t *testing.T) {
 	ctx := context.Background()
-	s := store.NewEmail(storetest.Open(t))
+	s := mailstore.New(storetest.Open(t))
 	var id, rawID int64
 	want := email.Message{Recipient: "pilot@x", Subject: "sub", From: "A <a@x>", FromName: "A", FromAddress: "a@x", To: "p@x", Date: time.UnixMilli(5000).UTC(),
 		Received: time.UnixMilli(6789).UTC(), Snippet: "snip", MessageID: "m@x", Size: 4, Attachments: 2, Flags: []string{"attachment", "html"}, SpamScore: 1.5,
@@ -76,7 +76,7 @@ func TestEmailRowsComeBackAsTheyWere(t *testing.T) {
 		if err != nil || !made {
 			return fmt.Errorf("made %v: %w", made, err)
 		}
-		if rawID, err = tx.AddRaw(emailRaw("m@x")); err != nil {
+		if rawID, err = tx.AddRaw(sampleRaw("m@x")); err != nil {
 			return err
 		}
 		want.MailboxID, want.RawID = box.ID, rawID
@@ -92,7 +92,7 @@ func TestEmailRowsComeBackAsTheyWere(t *testing.T) {
 		t.Errorf("the row is\n%#v, %v; want\n%#v", got, err, want)
 	}
 	raw, err := s.RawByID(ctx, rawID)
-	expect := emailRaw("m@x")
+	expect := sampleRaw("m@x")
 	expect.ID = rawID
 	if err != nil || fmt.Sprintf("%#v", raw) != fmt.Sprintf("%#v", expect) {
 		t.Errorf("the message is\n%#v, %v; want\n%#v", raw, err, expect)
@@ -110,7 +110,7 @@ func TestEmailRowsComeBackAsTheyWere(t *testing.T) {
 
 func TestEmailCountsFollowEveryChange(t *testing.T) {
 	ctx := context.Background()
-	s := store.NewEmail(storetest.Open(t))
+	s := mailstore.New(storetest.Open(t))
 	counts := func(want string) {
 		t.Helper()
 		b, err := s.MailboxByName(ctx, "pilot")
@@ -132,7 +132,7 @@ func TestEmailCountsFollowEveryChange(t *testing.T) {
 		})
 	}
 	add := func(tx email.Tx, box email.Mailbox, _ email.Message) error {
-		raw, err := tx.AddRaw(emailRaw(""))
+		raw, err := tx.AddRaw(sampleRaw(""))
 		if err != nil {
 			return err
 		}
@@ -174,10 +174,10 @@ func TestEmailCountsFollowEveryChange(t *testing.T) {
 
 func TestEmailRepeats(t *testing.T) {
 	ctx := context.Background()
-	s := store.NewEmail(storetest.Open(t))
-	first := emailRaw("once@example.org")
+	s := mailstore.New(storetest.Open(t))
+	first := sampleRaw("once@example.org")
 	other := func(change func(*email.Raw)) email.Raw {
-		r := emailRaw("once@example.org")
+		r := sampleRaw("once@example.org")
 		change(&r)
 		return r
 	}
@@ -226,10 +226,10 @@ func TestEmailRepeats(t *testing.T) {
 
 func TestEmailFileRows(t *testing.T) {
 	ctx := context.Background()
-	s := store.NewEmail(storetest.Open(t))
-	r := emailRaw("f")
+	s := mailstore.New(storetest.Open(t))
+	r := sampleRaw("f")
 	r.Body, r.File = nil, "abc.eml"
-	empty := emailRaw("e")
+	empty := sampleRaw("e")
 	empty.Body, empty.Size = nil, 0
 	var id, emptyID int64
 	err := s.Update(ctx, nil, func(tx email.Tx) (err error) {

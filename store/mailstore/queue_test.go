@@ -1,4 +1,4 @@
-package store_test
+package mailstore_test
 
 import (
 	"fmt"
@@ -11,11 +11,12 @@ import (
 	"uniqverse/services/email"
 	"uniqverse/services/email/queue"
 	"uniqverse/store"
+	"uniqverse/store/mailstore"
 	"uniqverse/store/storetest"
 )
 
 // enqueue adds entries for these recipients and returns their ids.
-func enqueue(t *testing.T, st store.Email, state queue.State, at time.Time, recipients ...string) (ids []int64) {
+func enqueue(t *testing.T, st mailstore.Store, state queue.State, at time.Time, recipients ...string) (ids []int64) {
 	t.Helper()
 	err := st.Update(t.Context(), nil, func(tx email.Tx) error {
 		for _, r := range recipients {
@@ -53,7 +54,7 @@ func many(n int, domain string) (out []string) {
 
 // What is due is handed out once, in the order of time, and no domain gets more than its share.
 func TestEmailQueueClaims(t *testing.T) {
-	st, now := store.NewEmail(storetest.Open(t)), time.Now().Truncate(time.Millisecond)
+	st, now := mailstore.New(storetest.Open(t)), time.Now().Truncate(time.Millisecond)
 	enqueue(t, st, queue.Queued, now.Add(time.Hour), "later@example.org")
 	enqueue(t, st, queue.Held, now, "held@example.org")
 	enqueue(t, st, queue.Queued, now.Add(-time.Minute), many(6, "big.example")...)
@@ -100,7 +101,7 @@ func TestEmailQueueClaims(t *testing.T) {
 // What is due is found in the order of an index: no claim sorts or reads the whole queue.
 func TestEmailQueueIsReadInOrder(t *testing.T) {
 	db := storetest.Open(t)
-	texts, args := store.EmailQueueQueries()
+	texts, args := mailstore.QueueQueries()
 	for name, text := range texts {
 		rows, err := db.Query(t.Context(), "EXPLAIN QUERY PLAN "+text, args[name]...)
 		plan, err := store.CollectRows(rows, err, func(r store.RowScanner) (detail string, err error) {
@@ -120,7 +121,7 @@ func TestEmailQueueIsReadInOrder(t *testing.T) {
 
 // A result is written by who holds the entry, and by nobody else.
 func TestEmailQueueResults(t *testing.T) {
-	st, now := store.NewEmail(storetest.Open(t)), time.Now()
+	st, now := mailstore.New(storetest.Open(t)), time.Now()
 	id := enqueue(t, st, queue.Queued, now, "one@example.org")[0]
 	first, err := st.Claim(t.Context(), now, now.Add(queue.Lease), 1, nil)
 	if err != nil || len(first) != 1 {
@@ -163,7 +164,7 @@ func TestEmailQueueResults(t *testing.T) {
 }
 
 func TestEmailQueueLists(t *testing.T) {
-	st, now := store.NewEmail(storetest.Open(t)), time.Now()
+	st, now := mailstore.New(storetest.Open(t)), time.Now()
 	enqueue(t, st, queue.Held, now, many(3, "a.example")...)
 	enqueue(t, st, queue.Queued, now, many(2, "b.example")...)
 	list := func(state queue.State, p web.Paging) string {
@@ -192,7 +193,7 @@ func TestEmailQueueLists(t *testing.T) {
 }
 
 func TestEmailSuppressions(t *testing.T) {
-	st := store.NewEmail(storetest.Open(t))
+	st := mailstore.New(storetest.Open(t))
 	change := func(fn func(tx email.Tx) error) {
 		t.Helper()
 		if err := st.Update(t.Context(), nil, fn); err != nil {

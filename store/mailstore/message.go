@@ -1,4 +1,4 @@
-package store
+package mailstore
 
 import (
 	"context"
@@ -10,12 +10,13 @@ import (
 
 	"uniqverse/internal/errs"
 	"uniqverse/services/email"
+	"uniqverse/store"
 )
 
-const emailMessageColumns = `email_messages.id, mailbox_id, raw_id, recipient, subject, from_text, from_name, from_address, to_text, sent_at, received_at, snippet,
+const messageColumns = `email_messages.id, mailbox_id, raw_id, recipient, subject, from_text, from_name, from_address, to_text, sent_at, received_at, snippet,
 	message_id, size, attachments, flags, spam_score, spf, dkim, dmarc, email_messages.unread, starred, labels`
 
-func scanEmail(row RowScanner) (email.Message, error) {
+func scanMessage(row store.RowScanner) (email.Message, error) {
 	var (
 		m              email.Message
 		sent, received int64
@@ -26,95 +27,95 @@ func scanEmail(row RowScanner) (email.Message, error) {
 	if err != nil {
 		return m, err
 	}
-	m.Date, m.Received = authTime(sent), authTime(received)
+	m.Date, m.Received = timeOf(sent), timeOf(received)
 	if err := errors.Join(json.Unmarshal([]byte(flags), &m.Flags), json.Unmarshal([]byte(labels), &m.Labels)); err != nil {
 		return m, fmt.Errorf("message %d: flags or labels are not a list: %w", m.ID, err)
 	}
 	return m, nil
 }
 
-// emailListQuery is the statement behind Messages. The filters by state are constants in its text, so
+// listQuery is the statement behind Messages. The filters by state are constants in its text, so
 // that the index of each is used.
-func emailListQuery(mailbox int64, f email.Filter) (string, []any) {
-	w := emailPage{table: "email_messages"}
+func listQuery(mailbox int64, f email.Filter) (string, []any) {
+	w := pageQuery{table: "email_messages"}
 	w.where("mailbox_id = %", mailbox)
 	if f.Unread != nil {
-		w.conds = append(w.conds, "unread = "+strconv.Itoa(emailInt(*f.Unread)))
+		w.conds = append(w.conds, "unread = "+strconv.Itoa(asInt(*f.Unread)))
 	}
 	if f.Starred != nil {
-		w.conds = append(w.conds, "starred = "+strconv.Itoa(emailInt(*f.Starred)))
+		w.conds = append(w.conds, "starred = "+strconv.Itoa(asInt(*f.Starred)))
 	}
 	if f.Label != "" {
 		w.where("EXISTS (SELECT 1 FROM email_labels WHERE email_labels.mailbox_id = $1 AND label = % AND message_id = email_messages.id)", f.Label)
 	}
-	text := w.query(emailMessageColumns, f.Paging)
+	text := w.query(messageColumns, f.Paging)
 	return text, w.args
 }
 
 // Messages returns a page of a mailbox, newest first.
-func (s Email) Messages(ctx context.Context, mailbox int64, f email.Filter) ([]email.Message, error) {
+func (s Store) Messages(ctx context.Context, mailbox int64, f email.Filter) ([]email.Message, error) {
 	user, err := s.userOf(ctx, mailbox)
 	if err != nil {
 		return nil, err
 	}
-	text, args := emailListQuery(mailbox, f)
+	text, args := listQuery(mailbox, f)
 	rows, err := s.db.Query(ctx, text, args...)
-	return CollectRows(rows, err, func(r RowScanner) (email.Message, error) {
-		m, err := scanEmail(r)
+	return store.CollectRows(rows, err, func(r store.RowScanner) (email.Message, error) {
+		m, err := scanMessage(r)
 		m.User = user
 		return m, err
 	})
 }
 
-func (s Email) userOf(ctx context.Context, mailbox int64) (user string, err error) {
+func (s Store) userOf(ctx context.Context, mailbox int64) (user string, err error) {
 	err = s.db.QueryRow(ctx, `SELECT user_name FROM email_mailboxes WHERE id = $1`, mailbox).Scan(&user)
-	return user, emailMissing(err, "mailbox")
+	return user, missing(err, "mailbox")
 }
 
-const emailMessageByID = `SELECT ` + emailMessageColumns + `, user_name FROM email_messages
+const messageByID = `SELECT ` + messageColumns + `, user_name FROM email_messages
 	JOIN email_mailboxes ON email_mailboxes.id = mailbox_id WHERE email_messages.id = $1`
 
-// emailWithUser scans a message with its mailbox's name behind it.
-type emailWithUser struct {
-	row  RowScanner
+// withUser scans a message with its mailbox's name behind it.
+type withUser struct {
+	row  store.RowScanner
 	user *string
 }
 
-func (w emailWithUser) Scan(dest ...any) error { return w.row.Scan(append(dest, w.user)...) }
+func (w withUser) Scan(dest ...any) error { return w.row.Scan(append(dest, w.user)...) }
 
-func scanEmailByID(row RowScanner) (email.Message, error) {
+func scanMessageByID(row store.RowScanner) (email.Message, error) {
 	var user string
-	m, err := scanEmail(emailWithUser{row, &user})
+	m, err := scanMessage(withUser{row, &user})
 	m.User = user
-	return m, emailMissing(err, "message")
+	return m, missing(err, "message")
 }
 
 // MessageByID returns a message, or errs.NotFound.
-func (s Email) MessageByID(ctx context.Context, id int64) (email.Message, error) {
-	return scanEmailByID(s.db.QueryRow(ctx, emailMessageByID, id))
+func (s Store) MessageByID(ctx context.Context, id int64) (email.Message, error) {
+	return scanMessageByID(s.db.QueryRow(ctx, messageByID, id))
 }
 
 // MessageByID returns a message as the transaction sees it, or errs.NotFound.
-func (tx emailTx) MessageByID(id int64) (email.Message, error) {
-	return scanEmailByID(tx.QueryRow(emailMessageByID, id))
+func (tx txn) MessageByID(id int64) (email.Message, error) {
+	return scanMessageByID(tx.QueryRow(messageByID, id))
 }
 
 // Neighbours returns the ids next to a message in its mailbox; 0 is none.
-func (s Email) Neighbours(ctx context.Context, mailbox, id int64) (newer, older int64, err error) {
+func (s Store) Neighbours(ctx context.Context, mailbox, id int64) (newer, older int64, err error) {
 	err = s.db.QueryRow(ctx, `SELECT
 		COALESCE((SELECT id FROM email_messages WHERE mailbox_id = $1 AND id > $2 ORDER BY id LIMIT 1), 0),
 		COALESCE((SELECT id FROM email_messages WHERE mailbox_id = $1 AND id < $2 ORDER BY id DESC LIMIT 1), 0)`, mailbox, id).Scan(&newer, &older)
-	return newer, older, dbError(err)
+	return newer, older, store.Failed(err)
 }
 
 // LabelCounts returns the labels in use in a mailbox, in alphabetical order.
-func (s Email) LabelCounts(ctx context.Context, mailbox int64) ([]email.LabelCount, error) {
+func (s Store) LabelCounts(ctx context.Context, mailbox int64) ([]email.LabelCount, error) {
 	rows, err := s.db.Query(ctx, `SELECT label, COUNT(*) FROM email_labels WHERE mailbox_id = $1 GROUP BY label ORDER BY label`, mailbox)
-	return CollectRows(rows, err, func(r RowScanner) (l email.LabelCount, err error) { return l, r.Scan(&l.Label, &l.Count) })
+	return store.CollectRows(rows, err, func(r store.RowScanner) (l email.LabelCount, err error) { return l, r.Scan(&l.Label, &l.Count) })
 }
 
 // RawByID returns a stored message, with its body when that is in the row, or errs.NotFound.
-func (s Email) RawByID(ctx context.Context, id int64) (email.Raw, error) {
+func (s Store) RawByID(ctx context.Context, id int64) (email.Raw, error) {
 	var (
 		r                                 email.Raw
 		file                              *string
@@ -126,12 +127,12 @@ func (s Email) RawByID(ctx context.Context, id int64) (email.Raw, error) {
 		Scan(&r.ID, &r.EnvelopeID, &r.SHA256, &r.Size, &r.Body, &file, &r.Prepended, &r.Mode, &r.ReversePath, &recipients, &r.HELO, &r.RemoteIP, &r.TLS, &r.AuthUser,
 			&received, &r.MessageID, &r.Traceparent, &auth, &faults, &reasons)
 	if err != nil {
-		return r, emailMissing(err, "message")
+		return r, missing(err, "message")
 	}
 	if file != nil {
 		r.File = *file
 	}
-	r.Received, r.Auth = authTime(received), json.RawMessage(auth)
+	r.Received, r.Auth = timeOf(received), json.RawMessage(auth)
 	err = errors.Join(json.Unmarshal([]byte(recipients), &r.Recipients), json.Unmarshal([]byte(faults), &r.Faults), json.Unmarshal([]byte(reasons), &r.SpamReasons))
 	if err != nil {
 		return r, fmt.Errorf("stored message %d: a list cannot be read: %w", id, err)
@@ -140,21 +141,21 @@ func (s Email) RawByID(ctx context.Context, id int64) (email.Raw, error) {
 }
 
 // FileKnown reports whether a message is kept in the file of this name.
-func (s Email) FileKnown(ctx context.Context, name string) (known bool, err error) {
+func (s Store) FileKnown(ctx context.Context, name string) (known bool, err error) {
 	err = s.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM email_raw WHERE file = $1)`, name).Scan(&known)
-	return known, dbError(err)
+	return known, store.Failed(err)
 }
 
 // Repeated reports whether the mailbox got the same message (Message-ID, envelope, bytes) since then.
-func (tx emailTx) Repeated(mailbox int64, r email.Raw, since time.Time) (found bool, err error) {
+func (tx txn) Repeated(mailbox int64, r email.Raw, since time.Time) (found bool, err error) {
 	err = tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM email_raw JOIN email_messages ON email_messages.raw_id = email_raw.id AND email_messages.mailbox_id = $1
 		WHERE email_raw.message_id = $2 AND email_raw.message_id <> '' AND email_raw.received_at >= $3 AND sha256 = $4 AND reverse_path = $5 AND recipients = $6)`,
-		mailbox, r.MessageID, since.UnixMilli(), r.SHA256, r.ReversePath, emailList(r.Recipients)).Scan(&found)
-	return found, dbError(err)
+		mailbox, r.MessageID, since.UnixMilli(), r.SHA256, r.ReversePath, jsonList(r.Recipients)).Scan(&found)
+	return found, store.Failed(err)
 }
 
 // AddRaw stores a message's bytes and envelope and returns its id.
-func (tx emailTx) AddRaw(r email.Raw) (id int64, err error) {
+func (tx txn) AddRaw(r email.Raw) (id int64, err error) {
 	var body, file any
 	if file = r.File; r.File == "" {
 		file = nil
@@ -172,26 +173,26 @@ func (tx emailTx) AddRaw(r email.Raw) (id int64, err error) {
 	err = tx.QueryRow(`INSERT INTO email_raw (envelope_id, sha256, size, body, file, prepended, mode, reverse_path, recipients, helo, remote_ip, tls, auth_user,
 		received_at, message_id, traceparent, auth, faults, spam_reasons)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) RETURNING id`,
-		r.EnvelopeID, r.SHA256, r.Size, body, file, prepended, r.Mode, r.ReversePath, emailList(r.Recipients), r.HELO, r.RemoteIP, r.TLS, r.AuthUser,
-		r.Received.UnixMilli(), r.MessageID, r.Traceparent, auth, emailList(r.Faults), emailList(r.SpamReasons)).Scan(&id)
-	return id, dbError(err)
+		r.EnvelopeID, r.SHA256, r.Size, body, file, prepended, r.Mode, r.ReversePath, jsonList(r.Recipients), r.HELO, r.RemoteIP, r.TLS, r.AuthUser,
+		r.Received.UnixMilli(), r.MessageID, r.Traceparent, auth, jsonList(r.Faults), jsonList(r.SpamReasons)).Scan(&id)
+	return id, store.Failed(err)
 }
 
 // AddMessage stores a row of a mailbox, counts it there, and returns its id.
-func (tx emailTx) AddMessage(m email.Message) (id int64, err error) {
+func (tx txn) AddMessage(m email.Message) (id int64, err error) {
 	err = tx.QueryRow(`INSERT INTO email_messages (mailbox_id, raw_id, recipient, subject, from_text, from_name, from_address, to_text, sent_at, received_at, snippet,
 		message_id, size, attachments, flags, spam_score, spf, dkim, dmarc, unread, starred, labels)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) RETURNING id`,
-		m.MailboxID, m.RawID, m.Recipient, m.Subject, m.From, m.FromName, m.FromAddress, m.To, emailMS(m.Date), emailMS(m.Received), m.Snippet,
-		m.MessageID, m.Size, m.Attachments, emailList(m.Flags), m.SpamScore, m.SPF, m.DKIM, m.DMARC, emailInt(m.Unread), emailInt(m.Starred), emailList(m.Labels)).Scan(&id)
+		m.MailboxID, m.RawID, m.Recipient, m.Subject, m.From, m.FromName, m.FromAddress, m.To, unixMS(m.Date), unixMS(m.Received), m.Snippet,
+		m.MessageID, m.Size, m.Attachments, jsonList(m.Flags), m.SpamScore, m.SPF, m.DKIM, m.DMARC, asInt(m.Unread), asInt(m.Starred), jsonList(m.Labels)).Scan(&id)
 	if err != nil {
-		return 0, dbError(err)
+		return 0, store.Failed(err)
 	}
-	_, err = tx.Exec(`UPDATE email_mailboxes SET messages = messages + 1, unread = unread + $1, bytes = bytes + $2 WHERE id = $3`, emailInt(m.Unread), m.Size, m.MailboxID)
+	_, err = tx.Exec(`UPDATE email_mailboxes SET messages = messages + 1, unread = unread + $1, bytes = bytes + $2 WHERE id = $3`, asInt(m.Unread), m.Size, m.MailboxID)
 	return id, err
 }
 
-func emailInt(b bool) int {
+func asInt(b bool) int {
 	if b {
 		return 1
 	}
@@ -200,22 +201,22 @@ func emailInt(b bool) int {
 
 // SetUnread changes whether a message is unread, and its mailbox's count with it; m is the
 // row as this transaction read it.
-func (tx emailTx) SetUnread(m email.Message, unread bool) error {
-	if err := emailOne(tx.Exec(`UPDATE email_messages SET unread = $1 WHERE id = $2`, emailInt(unread), m.ID)); err != nil {
+func (tx txn) SetUnread(m email.Message, unread bool) error {
+	if err := oneRow(tx.Exec(`UPDATE email_messages SET unread = $1 WHERE id = $2`, asInt(unread), m.ID)); err != nil {
 		return err
 	}
-	_, err := tx.Exec(`UPDATE email_mailboxes SET unread = unread + $1 WHERE id = $2`, emailInt(unread)-emailInt(m.Unread), m.MailboxID)
+	_, err := tx.Exec(`UPDATE email_mailboxes SET unread = unread + $1 WHERE id = $2`, asInt(unread)-asInt(m.Unread), m.MailboxID)
 	return err
 }
 
 // SetStarred sets or removes the star.
-func (tx emailTx) SetStarred(m email.Message, starred bool) error {
-	return emailOne(tx.Exec(`UPDATE email_messages SET starred = $1 WHERE id = $2`, emailInt(starred), m.ID))
+func (tx txn) SetStarred(m email.Message, starred bool) error {
+	return oneRow(tx.Exec(`UPDATE email_messages SET starred = $1 WHERE id = $2`, asInt(starred), m.ID))
 }
 
 // SetLabels replaces the labels.
-func (tx emailTx) SetLabels(m email.Message, labels []string) error {
-	if err := emailOne(tx.Exec(`UPDATE email_messages SET labels = $1 WHERE id = $2`, emailList(labels), m.ID)); err != nil {
+func (tx txn) SetLabels(m email.Message, labels []string) error {
+	if err := oneRow(tx.Exec(`UPDATE email_messages SET labels = $1 WHERE id = $2`, jsonList(labels), m.ID)); err != nil {
 		return err
 	}
 	for _, l := range m.Labels {
@@ -231,8 +232,8 @@ func (tx emailTx) SetLabels(m email.Message, labels []string) error {
 	return nil
 }
 
-// emailOne makes an update that met no row errs.NotFound.
-func emailOne(res interface{ RowsAffected() (int64, error) }, err error) error {
+// oneRow makes an update that met no row errs.NotFound.
+func oneRow(res interface{ RowsAffected() (int64, error) }, err error) error {
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package store
+package mailstore
 
 import (
 	"context"
@@ -10,51 +10,52 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
 	"uniqverse/services/email/queue"
+	"uniqverse/store"
 )
 
 var (
-	_ queue.Store[email.Tx] = Email{}
-	_ queue.Tx              = emailTx{}
+	_ queue.Store[email.Tx] = Store{}
+	_ queue.Tx              = txn{}
 )
 
-const emailQueueColumns = `id, queue_id, raw_id, message_id, user_name, reverse_path, recipient, domain, state, reason, attempts, next_at, lease_until, delayed,
+const queueColumns = `id, queue_id, raw_id, message_id, user_name, reverse_path, recipient, domain, state, reason, attempts, next_at, lease_until, delayed,
 	last_reply, host, created_at, updated_at`
 
-func scanQueueEntry(row RowScanner) (queue.Entry, error) {
+func scanQueueEntry(row store.RowScanner) (queue.Entry, error) {
 	var (
 		e                             queue.Entry
 		next, lease, created, updated int64
 	)
 	err := row.Scan(&e.ID, &e.QueueID, &e.RawID, &e.MessageID, &e.User, &e.ReversePath, &e.Recipient, &e.Domain, &e.State, &e.Reason, &e.Attempts, &next, &lease,
 		&e.Delayed, &e.LastReply, &e.Host, &created, &updated)
-	e.NextAt, e.LeaseUntil, e.Created, e.Updated = authTime(next), authTime(lease), authTime(created), authTime(updated)
-	return e, emailMissing(err, "mail in the queue")
+	e.NextAt, e.LeaseUntil, e.Created, e.Updated = timeOf(next), timeOf(lease), timeOf(created), timeOf(updated)
+	return e, missing(err, "mail in the queue")
 }
 
-// emailDue finds what is due at $1, at most $2, without the domains after them; emailNextDue when the next one is. Both
+// dueQuery finds what is due at $1, at most $2, without the domains after them; nextDueQuery when the next one is. Both
 // walk one index in its order and stop: with a hundred thousand entries due, a claim reads the few that it takes.
 const (
-	emailDue     = `SELECT ` + emailQueueColumns + ` FROM email_queue WHERE due_at <= $1 AND domain NOT IN ($3, $4, $5, $6) ORDER BY due_at, id LIMIT $2`
-	emailNextDue = `SELECT due_at FROM email_queue WHERE due_at IS NOT NULL AND domain NOT IN ($1, $2, $3, $4) ORDER BY due_at, id LIMIT 1`
+	dueQuery     = `SELECT ` + queueColumns + ` FROM email_queue WHERE due_at <= $1 AND domain NOT IN ($3, $4, $5, $6) ORDER BY due_at, id LIMIT $2`
+	nextDueQuery = `SELECT due_at FROM email_queue WHERE due_at IS NOT NULL AND domain NOT IN ($1, $2, $3, $4) ORDER BY due_at, id LIMIT 1`
 )
 
-// emailDueAt is what an entry's due_at is.
-func emailDueAt(e queue.Entry) any {
+// dueAt is what an entry's due_at is.
+func dueAt(e queue.Entry) any {
 	switch e.State {
 	case queue.Queued:
-		return emailMS(e.NextAt)
+		return unixMS(e.NextAt)
 	case queue.Sending:
-		return emailMS(e.LeaseUntil)
+		return unixMS(e.LeaseUntil)
 	}
 	return nil
 }
 
-// emailFull is how many domains a query about the queue can leave out: as many as can have all their attempts running.
-const emailFull = queue.Workers / queue.PerDomain
+// fullMost is how many domains a query about the queue can leave out: as many as can have all their attempts running.
+const fullMost = queue.Workers / queue.PerDomain
 
 // fullDomains returns the parameters of a query that leaves domains out.
 func fullDomains(args []any, full []string) []any {
-	for i := range emailFull {
+	for i := range fullMost {
 		if i < len(full) {
 			args = append(args, full[i])
 		} else {
@@ -65,9 +66,9 @@ func fullDomains(args []any, full []string) []any {
 }
 
 // Claim durably hands out entries that are due. See queue.Store.
-func (s Email) Claim(ctx context.Context, now, lease time.Time, most int, busy map[string]int) ([]queue.Entry, error) {
+func (s Store) Claim(ctx context.Context, now, lease time.Time, most int, busy map[string]int) ([]queue.Entry, error) {
 	var claimed []queue.Entry
-	err := s.db.Write(ctx, nil, func(tx *Tx) error {
+	err := s.db.Write(ctx, nil, func(tx *store.Tx) error {
 		claimed = nil
 		running := map[string]int{}
 		var full []string
@@ -78,8 +79,8 @@ func (s Email) Claim(ctx context.Context, now, lease time.Time, most int, busy m
 		}
 		// More than are wanted: those of one domain beyond its share are passed over.
 		args := fullDomains([]any{now.UnixMilli(), most * 8}, full)
-		rows, err := tx.Query(emailDue, args...)
-		due, err := CollectRows(rows, err, scanQueueEntry)
+		rows, err := tx.Query(dueQuery, args...)
+		due, err := store.CollectRows(rows, err, scanQueueEntry)
 		if err != nil {
 			return err
 		}
@@ -107,33 +108,33 @@ func (s Email) Claim(ctx context.Context, now, lease time.Time, most int, busy m
 }
 
 // NextDue returns when the next entry is due; zero when none waits.
-func (s Email) NextDue(ctx context.Context, full []string) (time.Time, error) {
+func (s Store) NextDue(ctx context.Context, full []string) (time.Time, error) {
 	var at int64
-	err := s.db.QueryRow(ctx, emailNextDue, fullDomains(nil, full)...).Scan(&at)
+	err := s.db.QueryRow(ctx, nextDueQuery, fullDomains(nil, full)...).Scan(&at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, nil
 	}
-	return authTime(at), dbError(err)
+	return timeOf(at), store.Failed(err)
 }
 
 // Entries returns a page of the queue, newest first; state "" means all.
-func (s Email) Entries(ctx context.Context, state queue.State, p web.Paging) ([]queue.Entry, error) {
-	w := emailPage{table: "email_queue"}
+func (s Store) Entries(ctx context.Context, state queue.State, p web.Paging) ([]queue.Entry, error) {
+	w := pageQuery{table: "email_queue"}
 	if state != "" {
 		w.where("state = %", string(state))
 	}
-	rows, err := s.db.Query(ctx, w.query(emailQueueColumns, p), w.args...)
-	return CollectRows(rows, err, scanQueueEntry)
+	rows, err := s.db.Query(ctx, w.query(queueColumns, p), w.args...)
+	return store.CollectRows(rows, err, scanQueueEntry)
 }
 
 // Counts returns how many entries there are in each state.
-func (s Email) Counts(ctx context.Context) (map[queue.State]int64, error) {
+func (s Store) Counts(ctx context.Context) (map[queue.State]int64, error) {
 	type pair struct {
 		state queue.State
 		n     int64
 	}
 	rows, err := s.db.Query(ctx, `SELECT state, COUNT(*) FROM email_queue GROUP BY state`)
-	pairs, err := CollectRows(rows, err, func(r RowScanner) (p pair, err error) { return p, r.Scan(&p.state, &p.n) })
+	pairs, err := store.CollectRows(rows, err, func(r store.RowScanner) (p pair, err error) { return p, r.Scan(&p.state, &p.n) })
 	out := map[queue.State]int64{}
 	for _, p := range pairs {
 		out[p.state] = p.n
@@ -142,8 +143,8 @@ func (s Email) Counts(ctx context.Context) (map[queue.State]int64, error) {
 }
 
 // ReleaseHeld queues what is held for this reason, and returns how many that were.
-func (s Email) ReleaseHeld(ctx context.Context, reason string) (n int64, err error) {
-	err = s.db.Write(ctx, nil, func(tx *Tx) error {
+func (s Store) ReleaseHeld(ctx context.Context, reason string) (n int64, err error) {
+	err = s.db.Write(ctx, nil, func(tx *store.Tx) error {
 		now := tx.Now().UnixMilli()
 		res, err := tx.Exec(`UPDATE email_queue SET state = 'queued', reason = '', next_at = $1, due_at = $1, updated_at = $1 WHERE state = 'held' AND reason = $2`, now, reason)
 		if err != nil {
@@ -156,25 +157,25 @@ func (s Email) ReleaseHeld(ctx context.Context, reason string) (n int64, err err
 }
 
 // Enqueue adds an entry and returns its id.
-func (tx emailTx) Enqueue(e queue.Entry) (id int64, err error) {
+func (tx txn) Enqueue(e queue.Entry) (id int64, err error) {
 	now := tx.Now().UnixMilli()
 	err = tx.QueryRow(`INSERT INTO email_queue (queue_id, raw_id, message_id, user_name, reverse_path, recipient, domain, state, reason, attempts, next_at, lease_until,
 		due_at, delayed, last_reply, host, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, $11, 0, '', '', $12, $13) RETURNING id`,
-		e.QueueID, e.RawID, e.MessageID, e.User, e.ReversePath, e.Recipient, e.Domain, string(e.State), e.Reason, emailMS(e.NextAt), emailDueAt(e), now, now).Scan(&id)
-	return id, dbError(err)
+		e.QueueID, e.RawID, e.MessageID, e.User, e.ReversePath, e.Recipient, e.Domain, string(e.State), e.Reason, unixMS(e.NextAt), dueAt(e), now, now).Scan(&id)
+	return id, store.Failed(err)
 }
 
 // EntryByID returns an entry, or errs.NotFound.
-func (tx emailTx) EntryByID(id int64) (queue.Entry, error) {
-	return scanQueueEntry(tx.QueryRow(`SELECT `+emailQueueColumns+` FROM email_queue WHERE id = $1`, id))
+func (tx txn) EntryByID(id int64) (queue.Entry, error) {
+	return scanQueueEntry(tx.QueryRow(`SELECT `+queueColumns+` FROM email_queue WHERE id = $1`, id))
 }
 
 // SaveEntry writes an entry that was read as was. When it is not as it was any more: errs.Conflict.
-func (tx emailTx) SaveEntry(was, e queue.Entry) error {
+func (tx txn) SaveEntry(was, e queue.Entry) error {
 	res, err := tx.Exec(`UPDATE email_queue SET state = $1, reason = $2, attempts = $3, next_at = $4, lease_until = $5, delayed = $6, last_reply = $7, host = $8, updated_at = $9, due_at = $10
 		WHERE id = $11 AND state = $12 AND lease_until = $13 AND attempts = $14`,
-		string(e.State), e.Reason, e.Attempts, emailMS(e.NextAt), emailMS(e.LeaseUntil), emailInt(e.Delayed), e.LastReply, e.Host, tx.Now().UnixMilli(), emailDueAt(e),
-		e.ID, string(was.State), emailMS(was.LeaseUntil), was.Attempts)
+		string(e.State), e.Reason, e.Attempts, unixMS(e.NextAt), unixMS(e.LeaseUntil), asInt(e.Delayed), e.LastReply, e.Host, tx.Now().UnixMilli(), dueAt(e),
+		e.ID, string(was.State), unixMS(was.LeaseUntil), was.Attempts)
 	if err != nil {
 		return err
 	}
@@ -185,42 +186,42 @@ func (tx emailTx) SaveEntry(was, e queue.Entry) error {
 }
 
 // EnqueuedSince counts the entries of a sender since then.
-func (tx emailTx) EnqueuedSince(user string, since time.Time) (n int, err error) {
+func (tx txn) EnqueuedSince(user string, since time.Time) (n int, err error) {
 	err = tx.QueryRow(`SELECT COUNT(*) FROM email_queue WHERE user_name = $1 AND created_at > $2`, user, since.UnixMilli()).Scan(&n)
-	return n, dbError(err)
+	return n, store.Failed(err)
 }
 
 // Suppressions returns a page of the suppression list, newest first.
-func (s Email) Suppressions(ctx context.Context, p web.Paging) ([]queue.Suppression, error) {
-	w := emailPage{table: "email_suppressions"}
+func (s Store) Suppressions(ctx context.Context, p web.Paging) ([]queue.Suppression, error) {
+	w := pageQuery{table: "email_suppressions"}
 	rows, err := s.db.Query(ctx, w.query(`id, address, reason, created_at`, p), w.args...)
-	return CollectRows(rows, err, scanSuppression)
+	return store.CollectRows(rows, err, scanSuppression)
 }
 
-func scanSuppression(row RowScanner) (queue.Suppression, error) {
+func scanSuppression(row store.RowScanner) (queue.Suppression, error) {
 	var (
 		s  queue.Suppression
 		at int64
 	)
 	err := row.Scan(&s.ID, &s.Address, &s.Reason, &at)
-	s.Created = authTime(at)
-	return s, emailMissing(err, "address on the suppression list")
+	s.Created = timeOf(at)
+	return s, missing(err, "address on the suppression list")
 }
 
 // SuppressionOf returns why mail to an address is refused, or errs.NotFound.
-func (s Email) SuppressionOf(ctx context.Context, address string) (queue.Suppression, error) {
+func (s Store) SuppressionOf(ctx context.Context, address string) (queue.Suppression, error) {
 	return scanSuppression(s.db.QueryRow(ctx, `SELECT id, address, reason, created_at FROM email_suppressions WHERE address = $1`, address))
 }
 
 // Suppress puts an address on the list, or changes its entry there.
-func (tx emailTx) Suppress(s queue.Suppression) error {
+func (tx txn) Suppress(s queue.Suppression) error {
 	_, err := tx.Exec(`INSERT INTO email_suppressions (address, reason, created_at) VALUES ($1, $2, $3)
 		ON CONFLICT (address) DO UPDATE SET reason = excluded.reason`, s.Address, s.Reason, s.Created.UnixMilli())
 	return err
 }
 
 // Unsuppress takes an address off the list; one that is not there is no error.
-func (tx emailTx) Unsuppress(address string) error {
+func (tx txn) Unsuppress(address string) error {
 	_, err := tx.Exec(`DELETE FROM email_suppressions WHERE address = $1`, address)
 	return err
 }
