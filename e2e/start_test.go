@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -162,6 +163,27 @@ func tool(t testing.TB, name string) string {
 		t.Fatalf("%s is required here and not installed: apt-get install %s", name, name)
 	}
 	t.Skipf("%s is not installed: apt-get install %s", name, name)
+	return ""
+}
+
+// nodeClients returns the folder of the npm clients, or skips the test where npm ci was not run there (and fails it
+// where UNIQ_REQUIRE names node). Scripts are run there: node SCRIPT.mjs ARGS….
+func nodeClients(t testing.TB) string {
+	t.Helper()
+	dir, err := filepath.Abs(filepath.Join("testdata", "node"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, noNode := exec.LookPath("node")
+	_, noClients := os.Stat(filepath.Join(dir, "node_modules", "ws"))
+	if noNode == nil && noClients == nil {
+		return dir
+	}
+	const mend = "node or its clients are not installed: apt-get install nodejs npm; npm ci --prefix e2e/testdata/node"
+	if slices.Contains(strings.Split(os.Getenv("UNIQ_REQUIRE"), ","), "node") {
+		t.Fatal(mend)
+	}
+	t.Skip(mend)
 	return ""
 }
 
