@@ -4,8 +4,9 @@
 // It listens as an MX (RFC 5321), for submission with STARTTLS (RFC 6409, RFC 3207) and for
 // submissions with implicit TLS (RFC 8314). It speaks PIPELINING (RFC 2920), SIZE (RFC 1870),
 // 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), CHUNKING (RFC 3030), ENHANCEDSTATUSCODES (RFC 2034),
-// STARTTLS and AUTH PLAIN and LOGIN (RFC 4954). Sender authentication (SPF, DKIM, DMARC) is in
-// package senderauth, look-ups in dnsclient, the TLS pair in cert.
+// STARTTLS and AUTH PLAIN and LOGIN (RFC 4954). Below it, command reads what MAIL and RCPT say, peers
+// counts what an address does, spool holds a message while it comes, senderauth says who sent it (SPF,
+// DKIM, DMARC), dnsclient looks names up, and cert has the TLS pair.
 //
 // It is not a mail store, not a queue and not a client: who may send, which recipients exist
 // and where a message ends up is the Backend's to say.

@@ -10,6 +10,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"uniqverse/smtpd/command"
 )
 
 // guard is the connection that go-smtp sees. It lets one well-formed, permitted command
@@ -47,7 +49,7 @@ type guard struct {
 	partial []byte   // a reply line that go-smtp has not finished
 	lines   []string // the lines of the reply so far
 	out     []byte   // replies not written yet
-	current command  // what go-smtp is working on
+	current passed   // what go-smtp is working on
 
 	commands int
 	errors   int
@@ -74,19 +76,19 @@ const (
 	stateEndOfData              // the message is over; go-smtp is at work on it
 )
 
-// command is what was handed to go-smtp and how its reply is to be worded.
-type command struct {
+// passed is what was handed to go-smtp and how its reply is to be worded.
+type passed struct {
 	verb string
 	arg  string
-	mail mailCommand // of MAIL
-	rcpt string      // of RCPT
-	ok   string      // replaces a 2xx reply; "" keeps it
-	bad  string      // replaces a 4xx or 5xx reply; "" keeps it
+	mail command.Mail // of MAIL
+	rcpt string       // of RCPT
+	ok   string       // replaces a 2xx reply; "" keeps it
+	bad  string       // replaces a 4xx or 5xx reply; "" keeps it
 }
 
 // transaction is a MAIL that was accepted and its recipients.
 type transaction struct {
-	mail  mailCommand
+	mail  command.Mail
 	rcpts []string
 }
 
@@ -360,7 +362,7 @@ func (g *guard) session() Session {
 		HELO: g.helo, TLS: g.tls, User: g.user,
 	}
 	if g.tx != nil {
-		s.ReversePath = g.tx.mail.from.addr
+		s.ReversePath = g.tx.mail.From.Addr
 	}
 	return s
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"uniqverse/smtpd/command"
 )
 
 // readLine returns the next line without its CRLF; ok is false when the session is over.
@@ -74,6 +76,18 @@ func notSMTP() *Reply {
 	return &Reply{Code: 500, Enhanced: "5.5.2", Text: "This is a mail server; it speaks SMTP"}
 }
 
+func syntax(enhanced, text string) *Reply {
+	return &Reply{Code: 501, Enhanced: enhanced, Text: text}
+}
+
+func tooLarge() *Reply {
+	return &Reply{Code: 552, Enhanced: "5.3.4", Text: "The message is larger than SIZE allows"}
+}
+
+func refusedBy(r *command.Refusal) *Reply {
+	return &Reply{Code: r.Code, Enhanced: r.Enhanced, Text: oneLine(r.Text)}
+}
+
 func outOfOrder(text string) *Reply { return &Reply{Code: 503, Enhanced: "5.5.1", Text: text} }
 
 // nextCommand reads one command and either hands it to go-smtp or answers it.
@@ -106,7 +120,7 @@ func (g *guard) nextCommand() {
 		if verb == "QUIT" {
 			ok = "221 2.0.0 " + g.srv.opt.Domain + " says goodbye"
 		}
-		g.pass(command{verb: verb, ok: ok}, verb)
+		g.pass(passed{verb: verb, ok: ok}, verb)
 	default:
 		g.simple(verb, arg)
 	}
@@ -161,7 +175,7 @@ func (g *guard) simple(verb, arg string) {
 }
 
 // pass hands a command to go-smtp.
-func (g *guard) pass(c command, line string) {
+func (g *guard) pass(c passed, line string) {
 	g.current = c
 	g.feed = append(append(g.feed[:0], line...), "\r\n"...)
 }
@@ -171,7 +185,7 @@ func (g *guard) cmdHello(verb, arg string) {
 		g.refuse(syntax("5.5.4", verb+" takes your host name"))
 		return
 	}
-	g.pass(command{verb: verb, arg: arg}, verb+" "+arg)
+	g.pass(passed{verb: verb, arg: arg}, verb+" "+arg)
 }
 
 func (g *guard) cmdMail(arg string) {
@@ -185,12 +199,12 @@ func (g *guard) cmdMail(arg string) {
 	case g.tx != nil:
 		g.refuse(outOfOrder("There is a sender already; RSET starts over"))
 	default:
-		m, refusal := parseMail(arg, g.srv.limits.MessageBytes)
+		m, refusal := command.ParseMail(arg, g.srv.limits.MessageBytes)
 		if refusal != nil {
-			g.refuse(refusal)
+			g.refuse(refusedBy(refusal))
 			return
 		}
-		g.pass(command{verb: "MAIL", mail: m, ok: "250 2.1.0 Sender OK"}, "MAIL FROM:<"+m.from.addr+">")
+		g.pass(passed{verb: "MAIL", mail: m, ok: "250 2.1.0 Sender OK"}, "MAIL FROM:<"+m.From.Addr+">")
 	}
 }
 
@@ -199,17 +213,17 @@ func (g *guard) cmdRcpt(arg string) {
 		g.refuse(outOfOrder("Say MAIL first"))
 		return
 	}
-	to, refusal := parseRcpt(arg, g.srv.opt.Domain, g.tx.mail.utf8)
+	to, refusal := command.ParseRcpt(arg, g.srv.opt.Domain, g.tx.mail.UTF8)
 	if refusal != nil {
-		g.refuse(refusal)
+		g.refuse(refusedBy(refusal))
 		return
 	}
 	// A bounce goes to one address; many are a way to reach many with one forged message.
-	if n := len(g.tx.rcpts); n >= g.srv.limits.Recipients || (n > 0 && g.tx.mail.from.addr == "") {
+	if n := len(g.tx.rcpts); n >= g.srv.limits.Recipients || (n > 0 && g.tx.mail.From.Addr == "") {
 		g.answer(&Reply{Code: 452, Enhanced: "4.5.3", Text: "Too many recipients; send the rest in another message"})
 		return
 	}
-	g.pass(command{verb: "RCPT", rcpt: to, ok: "250 2.1.5 Recipient OK"}, "RCPT TO:<"+to+">")
+	g.pass(passed{verb: "RCPT", rcpt: to, ok: "250 2.1.5 Recipient OK"}, "RCPT TO:<"+to+">")
 }
 
 func (g *guard) cmdData(arg string) {
@@ -217,7 +231,7 @@ func (g *guard) cmdData(arg string) {
 	case g.w > g.r:
 		// RFC 2920 section 3.1: DATA ends a group. What follows it was sent without waiting
 		// for our 354 and would be run as commands if we refused.
-		g.current = command{verb: "DATA"}
+		g.current = passed{verb: "DATA"}
 		g.hangUp(outOfOrder("Wait for 354 after DATA"))
 	case arg != "":
 		g.refuse(syntax("5.5.4", "DATA takes no argument"))
@@ -227,7 +241,7 @@ func (g *guard) cmdData(arg string) {
 		g.refuse(outOfOrder("No recipient was accepted"))
 	default:
 		g.body = bodyState{}
-		g.pass(command{verb: "DATA"}, "DATA")
+		g.pass(passed{verb: "DATA"}, "DATA")
 	}
 }
 
@@ -242,7 +256,7 @@ func (g *guard) cmdStartTLS(arg string) {
 	case g.w > g.r:
 		// Bytes that came in plain text must never be taken for the first ones under TLS.
 		g.r, g.w = 0, 0
-		g.current = command{verb: "STARTTLS"}
+		g.current = passed{verb: "STARTTLS"}
 		g.hangUp(outOfOrder("Wait for 220 after STARTTLS"))
 	default:
 		g.say("220 2.0.0 Ready to start TLS")
@@ -276,7 +290,7 @@ func (g *guard) cmdAuth(arg string) {
 	case g.srv.tooManyFailures(g):
 		g.hangUp(&Reply{Code: 421, Enhanced: "4.7.0", Text: "Too many failed sign-ins; wait a minute"})
 	default:
-		g.pass(command{verb: "AUTH", ok: "235 2.7.0 Signed in"}, "AUTH "+arg)
+		g.pass(passed{verb: "AUTH", ok: "235 2.7.0 Signed in"}, "AUTH "+arg)
 	}
 }
 
@@ -311,7 +325,7 @@ func (g *guard) cmdBdat(arg string) {
 	n, last, ok := parseBdat(arg)
 	if !ok {
 		// How many octets follow is unknown, so nothing after this can be understood.
-		g.current = command{verb: "BDAT"}
+		g.current = passed{verb: "BDAT"}
 		g.hangUp(syntax("5.5.4", "Write BDAT size [LAST]"))
 		return
 	}
@@ -335,7 +349,7 @@ func (g *guard) cmdBdat(arg string) {
 		// go-smtp is told DATA and given the chunks with dots stuffed: its own BDAT takes the
 		// end of a connection for the end of a chunk, and a message cut short for a whole one.
 		g.body = bodyState{chunked: true, left: n, last: last}
-		g.pass(command{verb: "DATA"}, "DATA")
+		g.pass(passed{verb: "DATA"}, "DATA")
 	}
 }
 
@@ -356,7 +370,7 @@ func (g *guard) abort(reply string) {
 		g.endOfBody(true)
 		return
 	}
-	g.pass(command{verb: "RSET", ok: reply}, "RSET")
+	g.pass(passed{verb: "RSET", ok: reply}, "RSET")
 }
 
 // nextBetween handles the commands that may come between the chunks of one message.

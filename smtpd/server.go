@@ -8,14 +8,14 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"sync"
 	"time"
 
 	"github.com/emersion/go-smtp"
 
+	"uniqverse/smtpd/peers"
 	"uniqverse/smtpd/senderauth"
+	"uniqverse/smtpd/spool"
 )
 
 // Server is the SMTP edge. Make it with New, run it once with Serve.
@@ -24,26 +24,18 @@ type Server struct {
 	limits  Limits
 	log     opLog
 	checker *senderauth.Checker
+	peers   *peers.Table
 	base    context.Context // of every session; ends when Shutdown runs out of time
 	abandon context.CancelFunc
 
 	mu       sync.Mutex // guards what follows
 	open     map[*guard]struct{}
-	perAddr  map[netip.Prefix]*addressUse
 	draining bool
 	serving  bool
 	servers  []*smtp.Server
 
 	down chan struct{} // closed when Shutdown begins
 	idle chan struct{} // closed when draining and no session is open
-}
-
-// addressUse is what one address does.
-type addressUse struct {
-	open     int
-	minute   time.Time // the minute that the two counts belong to
-	connects int
-	failures int // of AUTH
 }
 
 // New checks the options and returns a server that does not listen to anybody yet. The
@@ -63,17 +55,17 @@ func New(opt Options) (*Server, error) {
 	if opt.Log == nil {
 		opt.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := prepareSpool(opt.SpoolDir); err != nil {
+	if err := spool.Prepare(opt.SpoolDir); err != nil {
 		return nil, err
 	}
 	s := &Server{
-		opt:     opt,
-		limits:  opt.Limits.withDefaults(),
-		log:     opLog{opt.Log},
-		open:    make(map[*guard]struct{}),
-		perAddr: make(map[netip.Prefix]*addressUse),
-		down:    make(chan struct{}),
-		idle:    make(chan struct{}),
+		opt:    opt,
+		limits: opt.Limits.withDefaults(),
+		log:    opLog{opt.Log},
+		open:   make(map[*guard]struct{}),
+		peers:  peers.New(opt.Now),
+		down:   make(chan struct{}),
+		idle:   make(chan struct{}),
 	}
 	s.checker = senderauth.New(senderauth.Options{
 		Resolver:      opt.Resolver,
@@ -83,24 +75,6 @@ func New(opt Options) (*Server, error) {
 	})
 	s.base, s.abandon = context.WithCancel(context.Background())
 	return s, nil
-}
-
-// prepareSpool makes the folder and removes what a crash left in it.
-func prepareSpool(dir string) error {
-	if dir == "" {
-		return nil
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("smtpd: spool folder: %w", err)
-	}
-	old, err := filepath.Glob(filepath.Join(dir, spoolPattern))
-	if err != nil {
-		return fmt.Errorf("smtpd: spool folder: %w", err)
-	}
-	for _, f := range old {
-		os.Remove(f)
-	}
-	return nil
 }
 
 // Serve takes connections until the context ends or Shutdown is called, then drains for
@@ -253,12 +227,11 @@ func (s *Server) enter(g *guard) *Reply {
 		return &Reply{Code: 421, Enhanced: "4.7.0", Text: "Too many connections; try again later"}
 	}
 	if !g.loopback {
-		u := s.use(g.remote)
-		u.connects++
-		if u.open >= s.limits.PerAddress || u.connects > s.limits.ConnectRate {
+		open, connects := s.peers.Connect(g.remote)
+		if open >= s.limits.PerAddress || connects > s.limits.ConnectRate {
 			return &Reply{Code: 421, Enhanced: "4.7.0", Text: "Too many connections from your address; try again later"}
 		}
-		u.open++
+		s.peers.Opened(g.remote)
 	}
 	s.open[g] = struct{}{}
 	return nil
@@ -273,38 +246,11 @@ func (s *Server) forget(g *guard) {
 	}
 	delete(s.open, g)
 	if !g.loopback {
-		s.use(g.remote).open--
+		s.peers.Closed(g.remote)
 	}
 	if s.draining && len(s.open) == 0 {
 		close(s.idle)
 	}
-}
-
-// use returns the counts of an address for the current minute. The caller holds mu. An IPv6
-// peer owns a /64, so that is what is counted.
-func (s *Server) use(ip netip.Addr) *addressUse {
-	bits := ip.BitLen()
-	if ip.Is6() {
-		bits = 64
-	}
-	key, _ := ip.Prefix(bits)
-	minute := s.opt.Now().Truncate(time.Minute)
-	u := s.perAddr[key]
-	if u == nil {
-		if len(s.perAddr) >= 4096 {
-			for k, v := range s.perAddr {
-				if v.open == 0 && v.minute.Before(minute) {
-					delete(s.perAddr, k)
-				}
-			}
-		}
-		u = &addressUse{}
-		s.perAddr[key] = u
-	}
-	if !u.minute.Equal(minute) {
-		u.minute, u.connects, u.failures = minute, 0, 0
-	}
-	return u
 }
 
 // tooManyFailures reports whether this peer may not try to sign in now.
@@ -315,20 +261,15 @@ func (s *Server) tooManyFailures(g *guard) bool {
 	if g.loopback {
 		return false
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.use(g.remote).failures >= s.limits.AuthFailures
+	return s.peers.Failures(g.remote) >= s.limits.AuthFailures
 }
 
 // authFailed counts a wrong password.
 func (s *Server) authFailed(g *guard) {
 	g.authBad++
-	if g.loopback {
-		return
+	if !g.loopback {
+		s.peers.Failed(g.remote)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.use(g.remote).failures++
 }
 
 // addressOf returns the peer's IP; an address of another kind, such as a pipe's, is none.

@@ -14,6 +14,7 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/smtpd/header"
 	"uniqverse/smtpd/senderauth"
+	"uniqverse/smtpd/spool"
 )
 
 // session is what go-smtp calls for the commands that the guard let through. The guard has
@@ -39,7 +40,7 @@ func (s *session) Logout() error { return nil }
 
 // Mail asks the Backend about the sender.
 func (s *session) Mail(string, *smtp.MailOptions) error {
-	from := s.g.current.mail.from.addr
+	from := s.g.current.mail.From.Addr
 	return s.ask("MAIL", slog.String("from", from), func(ctx context.Context) error {
 		return s.srv.opt.Backend.CheckSender(ctx, s.g.session(), from)
 	})
@@ -88,8 +89,9 @@ func toLibrary(r *Reply) *smtp.SMTPError {
 
 // Data receives a message, judges it, and hands it to the Backend. A nil return is the 250.
 func (s *session) Data(r io.Reader) error {
-	sp := newSpool(s.srv.opt.SpoolDir, s.srv.limits)
-	defer sp.remove()
+	// One byte more than a header section may have, so that one above its limit is seen.
+	sp := spool.New(s.srv.opt.SpoolDir, max(s.srv.limits.MemoryBytes, s.srv.limits.HeaderBytes+1))
+	defer sp.Remove()
 	begun := time.Now()
 	_, err := io.Copy(sp, r)
 	if s.g.failed != nil {
@@ -107,7 +109,7 @@ func (s *session) Data(r io.Reader) error {
 }
 
 // received goes on with a message that has come whole.
-func (s *session) received(sp *spool, begun time.Time) error {
+func (s *session) received(sp *spool.Spool, begun time.Time) error {
 	fields, refusal := checkHeader(sp, s.srv.limits)
 	if refusal != nil {
 		return s.refused(refusal)
@@ -119,11 +121,11 @@ func (s *session) received(sp *spool, begun time.Time) error {
 		at := time.Now()
 		env.Auth = s.srv.checker.Check(s.g.ctx, senderauth.Input{
 			IP: s.g.remote, HELO: env.HELO, MailFrom: env.ReversePath,
-			Fields: fields, Message: sp.reader,
+			Fields: fields, Message: sp.Reader,
 		})
 		s.srv.observe("authenticate", at)
 	}
-	msg, err := sp.message(fields, s.srv.opt.Domain)
+	msg, err := messageOf(sp, fields, s.srv.opt.Domain)
 	if err != nil {
 		return s.refused(replyFor(err))
 	}
@@ -162,12 +164,12 @@ func (s *session) envelope(fields []header.Field, trace *event.Trace) *Envelope 
 	return &Envelope{
 		ID:          newID(),
 		Mode:        g.mode,
-		ReversePath: g.tx.mail.from.addr,
+		ReversePath: g.tx.mail.From.Addr,
 		Recipients:  append([]string(nil), g.tx.rcpts...),
 		HELO:        g.helo,
 		ESMTP:       g.esmtp,
-		SMTPUTF8:    g.tx.mail.utf8,
-		EightBit:    g.tx.mail.eightBit,
+		SMTPUTF8:    g.tx.mail.UTF8,
+		EightBit:    g.tx.mail.EightBit,
 		RemoteIP:    g.remote,
 		Loopback:    g.loopback,
 		TLS:         g.tls,
@@ -198,8 +200,8 @@ func headerFaults(fields []header.Field) []string {
 }
 
 // checkHeader splits the header section and refuses one that is out of bounds.
-func checkHeader(sp *spool, lim Limits) ([]header.Field, *Reply) {
-	section := sp.mem[:header.End(sp.mem)]
+func checkHeader(sp *spool.Spool, lim Limits) ([]header.Field, *Reply) {
+	section := sp.Head()[:header.End(sp.Head())]
 	if len(section) > lim.HeaderBytes {
 		return nil, &Reply{Code: 552, Enhanced: "5.3.4", Text: "The header section is too large"}
 	}

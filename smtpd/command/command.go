@@ -1,4 +1,10 @@
-package smtpd
+// Package command reads the arguments of MAIL and RCPT: paths and parameters (RFC 5321 sections
+// 4.1.2 and 4.1.1.11, RFC 1870, RFC 6152, RFC 6531).
+//
+// It is not the session: whether a command is allowed at that moment, and whether an address
+// exists, is not its business. What it lets through is well formed, so that nothing behind it
+// has to parse an address again. All functions are pure.
+package command
 
 import (
 	"net/netip"
@@ -6,9 +12,9 @@ import (
 	"strings"
 )
 
-// path is a reverse-path or forward-path of MAIL or RCPT (RFC 5321 section 4.1.2).
-type path struct {
-	addr  string // local part, quoted where it needs to be, @, domain in lower case; "" is <>
+// Path is a reverse-path or forward-path of MAIL or RCPT (RFC 5321 section 4.1.2).
+type Path struct {
+	Addr  string // local part, quoted where it needs to be, @, domain in lower case; "" is <>
 	ascii bool
 	local int // bytes of the local part
 }
@@ -16,13 +22,13 @@ type path struct {
 // parsePath reads a path in angle brackets and returns what follows it. A source route is
 // read over, as RFC 5321 section 4.1.1.3 wants. The domain may be missing only when bare is
 // the local part, which is how <postmaster> comes.
-func parsePath(s, bare string) (p path, rest string, ok bool) {
+func parsePath(s, bare string) (p Path, rest string, ok bool) {
 	if !strings.HasPrefix(s, "<") {
 		return p, "", false
 	}
 	s = s[1:]
 	if strings.HasPrefix(s, ">") {
-		return path{ascii: true}, s[1:], true
+		return Path{ascii: true}, s[1:], true
 	}
 	if strings.HasPrefix(s, "@") {
 		i := strings.IndexByte(s, ':')
@@ -36,7 +42,7 @@ func parsePath(s, bare string) (p path, rest string, ok bool) {
 		return p, "", false
 	}
 	if strings.HasPrefix(s, ">") && bare != "" && strings.EqualFold(local, bare) {
-		return path{addr: local, ascii: true, local: len(local)}, s[1:], true
+		return Path{Addr: local, ascii: true, local: len(local)}, s[1:], true
 	}
 	if !strings.HasPrefix(s, "@") {
 		return p, "", false
@@ -50,7 +56,7 @@ func parsePath(s, bare string) (p path, rest string, ok bool) {
 		return p, "", false
 	}
 	addr := local + "@" + domain
-	return path{addr: addr, ascii: isASCII(addr), local: len(local)}, s[i+1:], true
+	return Path{Addr: addr, ascii: isASCII(addr), local: len(local)}, s[i+1:], true
 }
 
 // routeOK checks "@a,@b".
@@ -150,25 +156,25 @@ func isASCII(s string) bool {
 	return true
 }
 
-// mailCommand is a MAIL command that is in order.
-type mailCommand struct {
-	from     path
-	size     int64 // declared; 0 when not
-	utf8     bool
-	eightBit bool
+// Mail is a MAIL command that is in order.
+type Mail struct {
+	From     Path
+	Size     int64 // declared, in bytes; 0 when it was not
+	UTF8     bool  // SMTPUTF8 was asked for
+	EightBit bool  // BODY=8BITMIME was declared
 }
 
-// parseMail reads the argument of MAIL. A nil refusal means that it is in order.
-func parseMail(arg string, maxBytes int64) (m mailCommand, refusal *Reply) {
+// ParseMail reads the argument of MAIL. A nil refusal means that it is in order.
+func ParseMail(arg string, maxBytes int64) (m Mail, refusal *Refusal) {
 	rest, ok := cutFold(arg, "FROM:")
 	if !ok {
 		return m, syntax("5.5.2", "Write MAIL FROM:<address>")
 	}
 	p, rest, ok := parsePath(strings.TrimLeft(rest, " "), "")
-	if !ok || len(p.addr) > 256 {
+	if !ok || len(p.Addr) > 256 {
 		return m, syntax("5.1.7", "The sender's address is malformed; write MAIL FROM:<address>")
 	}
-	m.from = p
+	m.From = p
 	params, refusal := parseParams(rest, "5.1.7")
 	if refusal != nil {
 		return m, refusal
@@ -178,13 +184,13 @@ func parseMail(arg string, maxBytes int64) (m mailCommand, refusal *Reply) {
 			return m, refusal
 		}
 	}
-	if !p.ascii && !m.utf8 {
-		return m, &Reply{Code: 553, Enhanced: "5.6.7", Text: "An address beyond ASCII needs the SMTPUTF8 parameter"}
+	if !p.ascii && !m.UTF8 {
+		return m, &Refusal{Code: 553, Enhanced: "5.6.7", Text: "An address beyond ASCII needs the SMTPUTF8 parameter"}
 	}
 	return m, nil
 }
 
-func (m *mailCommand) param(name, value string, maxBytes int64) *Reply {
+func (m *Mail) param(name, value string, maxBytes int64) *Refusal {
 	switch name {
 	case "SIZE":
 		if value == "" || len(value) > 20 || strings.Trim(value, "0123456789") != "" {
@@ -194,14 +200,14 @@ func (m *mailCommand) param(name, value string, maxBytes int64) *Reply {
 		if err != nil || n > maxBytes {
 			return tooLarge()
 		}
-		m.size = n
+		m.Size = n
 	case "BODY":
 		switch strings.ToUpper(value) {
 		case "7BIT":
 		case "8BITMIME":
-			m.eightBit = true
+			m.EightBit = true
 		case "BINARYMIME":
-			return &Reply{Code: 504, Enhanced: "5.5.4", Text: "BODY=BINARYMIME is not offered here"}
+			return &Refusal{Code: 504, Enhanced: "5.5.4", Text: "BODY=BINARYMIME is not offered here"}
 		default:
 			return syntax("5.5.4", "BODY is 7BIT or 8BITMIME")
 		}
@@ -209,7 +215,7 @@ func (m *mailCommand) param(name, value string, maxBytes int64) *Reply {
 		if value != "" {
 			return syntax("5.5.4", "SMTPUTF8 takes no value")
 		}
-		m.utf8 = true
+		m.UTF8 = true
 	case "AUTH":
 		// RFC 4954 section 5: who claims to have submitted it. We trust nobody's claim, so it
 		// is only checked for being xtext.
@@ -217,19 +223,19 @@ func (m *mailCommand) param(name, value string, maxBytes int64) *Reply {
 			return syntax("5.5.4", "AUTH takes an address or <>")
 		}
 	default:
-		return &Reply{Code: 555, Enhanced: "5.5.4", Text: "Parameter " + oneLine(name) + " is not known here"}
+		return &Refusal{Code: 555, Enhanced: "5.5.4", Text: "Parameter " + name + " is not known here"}
 	}
 	return nil
 }
 
-// parseRcpt reads the argument of RCPT. domain completes <postmaster>.
-func parseRcpt(arg, domain string, utf8 bool) (to string, refusal *Reply) {
+// ParseRcpt reads the argument of RCPT. domain completes <postmaster>.
+func ParseRcpt(arg, domain string, utf8 bool) (to string, refusal *Refusal) {
 	rest, ok := cutFold(arg, "TO:")
 	if !ok {
 		return "", syntax("5.5.2", "Write RCPT TO:<address>")
 	}
 	p, rest, ok := parsePath(strings.TrimLeft(rest, " "), "postmaster")
-	if !ok || p.addr == "" || p.local > 64 || len(p.addr) > 254 {
+	if !ok || p.Addr == "" || p.local > 64 || len(p.Addr) > 254 {
 		return "", syntax("5.1.3", "The recipient's address is malformed; write RCPT TO:<address>")
 	}
 	params, refusal := parseParams(rest, "5.1.3")
@@ -237,20 +243,20 @@ func parseRcpt(arg, domain string, utf8 bool) (to string, refusal *Reply) {
 		return "", refusal
 	}
 	if len(params) > 0 {
-		return "", &Reply{Code: 555, Enhanced: "5.5.4", Text: "Parameter " + oneLine(params[0][0]) + " is not known here"}
+		return "", &Refusal{Code: 555, Enhanced: "5.5.4", Text: "Parameter " + params[0][0] + " is not known here"}
 	}
 	if !p.ascii && !utf8 {
-		return "", &Reply{Code: 553, Enhanced: "5.6.7", Text: "An address beyond ASCII needs SMTPUTF8 at MAIL"}
+		return "", &Refusal{Code: 553, Enhanced: "5.6.7", Text: "An address beyond ASCII needs SMTPUTF8 at MAIL"}
 	}
-	if strings.EqualFold(p.addr, "postmaster") {
-		return p.addr + "@" + domain, nil
+	if strings.EqualFold(p.Addr, "postmaster") {
+		return p.Addr + "@" + domain, nil
 	}
-	return p.addr, nil
+	return p.Addr, nil
 }
 
 // parseParams reads " NAME[=value] …". Names come back in upper case. junk is the enhanced
 // code for something that touches the path.
-func parseParams(s, junk string) ([][2]string, *Reply) {
+func parseParams(s, junk string) ([][2]string, *Refusal) {
 	if s != "" && s[0] != ' ' {
 		return nil, syntax(junk, "There is something after the address")
 	}
@@ -282,10 +288,17 @@ func cutFold(s, prefix string) (string, bool) {
 	return s[len(prefix):], true
 }
 
-func syntax(enhanced, text string) *Reply {
-	return &Reply{Code: 501, Enhanced: enhanced, Text: text}
+// Refusal is why a command is not taken, as the peer is told. Text is one line of ASCII.
+type Refusal struct {
+	Code     int    // 500 to 599
+	Enhanced string // RFC 3463
+	Text     string
 }
 
-func tooLarge() *Reply {
-	return &Reply{Code: 552, Enhanced: "5.3.4", Text: "The message is larger than SIZE allows"}
+func syntax(enhanced, text string) *Refusal {
+	return &Refusal{Code: 501, Enhanced: enhanced, Text: text}
+}
+
+func tooLarge() *Refusal {
+	return &Refusal{Code: 552, Enhanced: "5.3.4", Text: "The message is larger than SIZE allows"}
 }

@@ -1,83 +1,28 @@
 package smtpd
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"fmt"
-	"hash"
 	"io"
 	"net/netip"
-	"os"
 	"strings"
 	"time"
 
 	"uniqverse/smtpd/header"
 	"uniqverse/smtpd/senderauth"
+	"uniqverse/smtpd/spool"
 )
 
-const spoolPattern = "smtp-*.spool"
-
-// spool holds a message while it is received: its beginning in memory, always with the whole
-// header section in it, the rest in a file.
-type spool struct {
-	dir  string
-	max  int // bytes in memory
-	mem  []byte
-	file *os.File
-	more int64 // bytes in file
-	sum  hash.Hash
-}
-
-func newSpool(dir string, lim Limits) *spool {
-	// One byte more than a header section may have, so that one above its limit is seen.
-	return &spool{dir: dir, max: max(lim.MemoryBytes, lim.HeaderBytes+1), sum: sha256.New()}
-}
-
-// Write keeps p.
-func (s *spool) Write(p []byte) (int, error) {
-	s.sum.Write(p)
-	n := min(len(p), s.max-len(s.mem))
-	s.mem = append(s.mem, p[:n]...)
-	if n == len(p) {
-		return n, nil
-	}
-	if s.file == nil {
-		f, err := os.CreateTemp(s.dir, spoolPattern)
-		if err != nil {
-			return n, err
-		}
-		s.file = f
-	}
-	k, err := s.file.Write(p[n:])
-	s.more += int64(k)
-	return n + k, err
-}
-
-// reader reads the message as it came.
-func (s *spool) reader() io.Reader {
-	if s.file == nil {
-		return bytes.NewReader(s.mem)
-	}
-	return io.MultiReader(bytes.NewReader(s.mem), io.NewSectionReader(s.file, 0, s.more))
-}
-
-func (s *spool) remove() {
-	if s.file != nil {
-		s.file.Close()
-		os.Remove(s.file.Name())
-	}
-}
-
-// message returns the message for the Backend. Fields that only the last host may write are
+// messageOf returns the message for the Backend. Fields that only the last host may write are
 // taken out: a Return-Path, and Authentication-Results in our name.
-func (s *spool) message(fields []header.Field, domain string) (*Message, error) {
-	m := &Message{head: s.mem, file: s.file, more: s.more}
-	s.sum.Sum(m.SHA256[:0])
+func messageOf(s *spool.Spool, fields []header.Field, domain string) (*Message, error) {
+	m := &Message{head: s.Head(), SHA256: s.Sum()}
+	m.file, m.more = s.File()
 	var kept []byte
 	for i, f := range fields {
 		forged := f.Is("Return-Path") || (f.Is("Authentication-Results") && senderauth.ClaimsToBe(f.Value(), domain))
 		if forged && m.Stripped == 0 {
-			kept = make([]byte, 0, len(s.mem))
+			kept = make([]byte, 0, len(m.head))
 			for _, before := range fields[:i] {
 				kept = append(kept, before.Raw...)
 			}
@@ -93,7 +38,7 @@ func (s *spool) message(fields []header.Field, domain string) (*Message, error) 
 		for _, f := range fields {
 			end += len(f.Raw)
 		}
-		m.head = append(kept, s.mem[end:]...)
+		m.head = append(kept, m.head[end:]...)
 		sum := sha256.New()
 		if _, err := io.Copy(sum, m.Raw()); err != nil {
 			return nil, fmt.Errorf("read spooled message: %w", err)
@@ -159,4 +104,8 @@ func literal(ip netip.Addr) string {
 		return "[IPv6:" + ip.String() + "]"
 	}
 	return "[" + ip.String() + "]"
+}
+
+func isASCII(s string) bool {
+	return strings.IndexFunc(s, func(r rune) bool { return r >= 0x80 }) < 0
 }
