@@ -9,6 +9,7 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/services/chat/sockets"
 )
 
 // The roles of members, the highest first.
@@ -128,6 +129,12 @@ func (s *Service) readable(ctx context.Context, c web.Caller, id int64) (Room, S
 	return room, st, mayRead(c, room, st, s.opts.Now())
 }
 
+// enter is readable for sockets.
+func (s *Service) enter(ctx context.Context, c web.Caller, id int64) (sockets.Entry, error) {
+	room, st, err := s.readable(ctx, c, id)
+	return sockets.Entry{Head: room.Head, Since: seenFrom(c, st), Audience: audience(room)}, err
+}
+
 // entered is readable inside a transaction, where the answer holds until its end.
 func entered(c web.Caller, tx Tx, id int64) (Room, Standing, error) {
 	room, err := tx.Room(id)
@@ -163,9 +170,4 @@ func audience(r Room) string {
 }
 
 // callerHandle is how a caller is called in rooms.
-func callerHandle(c web.Caller) string {
-	if c.User == "" {
-		return "@" + c.Server
-	}
-	return "@" + c.User
-}
+func callerHandle(c web.Caller) string { return sockets.Handle(c) }

@@ -13,6 +13,7 @@ import (
 	"uniqverse/internal/ws"
 	"uniqverse/services/chat/live"
 	"uniqverse/services/chat/pace"
+	"uniqverse/services/chat/sockets"
 	"uniqverse/templates"
 )
 
@@ -154,10 +155,7 @@ type Options struct {
 type Service struct {
 	opts    Options
 	store   Store
-	edge    *ws.Edge
-	relay   *live.Relay
-	sockets *web.Quota
-	seats   *live.Seats
+	sockets *sockets.Server
 	pace    *pace.Limiter // of lines
 	typists *pace.Limiter // of notices that somebody types
 }
@@ -176,34 +174,19 @@ func New(opts Options) *Service {
 	if opts.Edge.Log == nil {
 		opts.Edge.Log = opts.Log
 	}
-	s := &Service{opts: opts, store: opts.Store, edge: ws.NewEdge(opts.Edge)}
-	s.relay = live.NewRelay(opts.Store, opts.Hub, s.edge, opts.Log, s.heard)
-	s.sockets = web.NewQuota("sockets", opts.SocketsPerUser)
-	s.seats = live.NewSeats(opts.Now)
+	s := &Service{opts: opts, store: opts.Store}
+	s.sockets = sockets.New(sockets.Options{Log: opts.Store, Hub: opts.Hub, Enter: s.enter, Removed: removed, Concerns: concerns,
+		PerUser: opts.SocketsPerUser, Edge: opts.Edge, Logger: opts.Log, Now: opts.Now})
 	s.pace, s.typists = pace.New(), pace.New()
 	return s
 }
 
 // Run carries events to the sockets until ctx ends; then it closes them (3001) and writes down
 // what is left to write, so the store must stay open until it returns.
-func (s *Service) Run(ctx context.Context) error {
-	watching := make(chan struct{})
-	go func() {
-		defer close(watching)
-		s.watch(ctx)
-	}()
-	err := s.relay.Run(ctx)
-	<-watching
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
-	defer cancel()
-	if e := s.edge.Shutdown(stop); e != nil && err == nil {
-		s.opts.Log.Warn("chat: sockets had to be cut", "err", e)
-	}
-	return err
-}
+func (s *Service) Run(ctx context.Context) error { return s.sockets.Run(ctx) }
 
 // Stats returns counts of the sockets.
-func (s *Service) Stats() ws.Stats { return s.edge.Stats() }
+func (s *Service) Stats() ws.Stats { return s.sockets.Stats() }
 
 // Discovery is chat's entry for directories, after the seed; the desk is part of it.
 func (s *Service) Discovery() web.Discovery {

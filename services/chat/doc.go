@@ -18,6 +18,8 @@
 //
 // # WebSocket /ws/rooms/{id}
 //
+// Sockets and event streams are package sockets.
+//
 // One JSON object per text frame, each an event of the room. Without `after` a client gets what
 // is committed after it asked; with `after=<seq>` (and `epoch`) it gets everything after that
 // line first, from the log, however long ago that was. When the epoch is another one or

@@ -61,16 +61,16 @@ type actioned struct {
 
 // removed says whom an event takes out of its room, with the close code for their sockets;
 // 0 is nobody.
-func removed(typ string, payload []byte) (user int64, code ws.Code, why string) {
-	switch typ {
+func removed(ev event.Event) (user int64, code ws.Code, why string) {
+	switch ev.Type {
 	case event.ModerationActioned:
 		var a actioned
-		if json.Unmarshal(payload, &a) == nil && (a.Action == actKick || a.Action == actBan) {
+		if json.Unmarshal(ev.Payload, &a) == nil && (a.Action == actKick || a.Action == actBan) {
 			return a.UserID, ws.ForceNoReconnect, map[string]string{actKick: "you were taken out of this room", actBan: "you are banned from this room"}[a.Action]
 		}
 	case event.ChatRoomUpdated:
 		var u roomUpdated
-		if json.Unmarshal(payload, &u) == nil && u.Member != nil && u.Member.Role == "" && u.Kind != KindGlobal {
+		if json.Unmarshal(ev.Payload, &u) == nil && u.Member != nil && u.Member.Role == "" && u.Kind != KindGlobal {
 			return u.Member.UserID, ws.PermissionDenied, "you left this room"
 		}
 	}
@@ -79,7 +79,7 @@ func removed(typ string, payload []byte) (user int64, code ws.Code, why string) 
 
 // concerns reports whether an event changes what a user may read in its room.
 func concerns(ev event.Event, user int64) bool {
-	if out, _, _ := removed(ev.Type, ev.Payload); out != 0 {
+	if out, _, _ := removed(ev); out != 0 {
 		return out == user
 	}
 	var u roomUpdated

@@ -10,6 +10,7 @@ import (
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
+	"uniqverse/services/chat/sockets"
 	"uniqverse/templates"
 )
 
@@ -34,7 +35,7 @@ func (s *Service) home(c *web.Call, _ web.None) (web.Page, error) {
 		Counts: []templates.Count{
 			{Label: "Rooms", Value: rooms, Href: "/rooms"},
 			{Label: "Lines", Value: lines, Hint: "said in all rooms"},
-			{Label: "Listening", Value: int64(s.edge.Stats().Conns), Hint: "open sockets"},
+			{Label: "Listening", Value: int64(s.sockets.Stats().Conns), Hint: "open sockets"},
 		},
 	}
 	if s.opts.Tickets != nil {
@@ -65,7 +66,7 @@ func (s *Service) roomsView(c *web.Call, only string, wrong templates.FieldError
 		return web.Page{}, err
 	}
 	for i := range shown {
-		shown[i].Online = s.online(shown[i].ID).Online
+		shown[i].Online = s.sockets.Online(shown[i].ID).Online
 	}
 	for _, k := range Kinds() {
 		v.Kinds = append(v.Kinds, templates.Option{Value: k, Label: kindTitle(k, false), Selected: k == kind})
@@ -234,13 +235,13 @@ func clipRunes(text string, most int) string {
 
 // peopleOf puts who is in the room, and who belongs to one that is not for everybody, on its page.
 func (s *Service) peopleOf(c *web.Call, room Room, v *templates.RoomView) error {
-	for _, u := range s.online(room.ID).Users {
+	for _, u := range s.sockets.Online(room.ID).Users {
 		v.Online = append(v.Online, u.Handle)
 	}
 	if !room.private() {
 		return nil
 	}
-	ms, err := s.store.Members(c.Context(), room.ID, s.opts.Now().UnixMilli(), web.Paging{}, shownOnline)
+	ms, err := s.store.Members(c.Context(), room.ID, s.opts.Now().UnixMilli(), web.Paging{}, sockets.ShownOnline)
 	for _, m := range ms {
 		v.Members = append(v.Members, templates.Member{Handle: m.Handle, Role: m.Role})
 	}

@@ -2,13 +2,11 @@ package chat
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
 
-	"uniqverse/hub"
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
@@ -227,67 +225,3 @@ func (s *Service) info(r Room, st Standing) api.ChatRoomInfo {
 
 // partyName is the name of a party that nobody named.
 func partyName(now time.Time) string { return "Party " + now.UTC().Format("2006-01-02 15:04") }
-
-type roomEventsIn struct {
-	roomIn
-	web.Since
-}
-
-func (s *Service) roomEvents(c *web.Call, w http.ResponseWriter, in roomEventsIn) error {
-	if _, _, err := s.readable(c.Context(), c.Caller, in.ID); err != nil {
-		return err
-	}
-	hears := s.hears(c)
-	return s.stream(c, w, in.Since, func(m hub.Message) bool { return m.Room == in.ID && hears(m) })
-}
-
-func (s *Service) events(c *web.Call, w http.ResponseWriter, in web.Since) error {
-	return s.stream(c, w, in, s.hears(c))
-}
-
-// hears returns what decides whether an event is for the caller. It remembers which rooms they may
-// read until an event says otherwise, so it belongs to one stream, and to one goroutine.
-func (s *Service) hears(c *web.Call) func(hub.Message) bool {
-	const nowhere = -1
-	from := map[int64]int64{} // the seq after which they may hear a room; nowhere for one that is not theirs
-	return func(m hub.Message) bool {
-		if m.Room == 0 {
-			// A ticket is between its requester and the agents.
-			return m.User == "" || m.User == c.Caller.User || c.Caller.Has("ticket.manage")
-		}
-		since, known := from[m.Room]
-		if known && concerns(m.Event, c.Caller.ID) {
-			delete(from, m.Room) // this they still hear, if they heard the room
-			known = since != nowhere
-		}
-		if !known {
-			_, st, err := s.readable(c.Context(), c.Caller, m.Room)
-			switch {
-			case errs.Is(err, errs.NotFound):
-				since = nowhere
-			case err != nil: // a ban that may end
-				return false
-			default:
-				since = seenFrom(c.Caller, st)
-			}
-			if len(from) >= 4096 {
-				clear(from)
-			}
-			from[m.Room] = since
-		}
-		return since != nowhere && (m.Seq == 0 || m.Seq > since)
-	}
-}
-
-func (s *Service) stream(c *web.Call, w http.ResponseWriter, since web.Since, keep func(hub.Message) bool) error {
-	pos, err := since.Position(c.Request)
-	if err != nil {
-		return err
-	}
-	sub, err := s.opts.Hub.Subscribe(c.Context(), event.StreamChat, pos)
-	if err != nil {
-		return err
-	}
-	defer sub.Close()
-	return c.ServeEvents(w, sub, pos != nil, keep)
-}

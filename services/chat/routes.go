@@ -50,8 +50,8 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Query(http.MethodGet, "/unread", read, "What one has not read, in the rooms that one is in or has read", s.unread),
 		web.Query(http.MethodPost, "/rooms/{id}/typing", write, "Tell the room that one writes; passed on every three seconds at most", s.typing),
 		web.Query(http.MethodGet, "/rooms/{id}/presence", read, "Who is in the room now: a socket open, or ten seconds ago", s.presence),
-		web.Stream(http.MethodGet, "/rooms/{id}/events", read, "The room's events as an event stream, for clients without WebSockets", s.roomEvents),
-		web.Stream(http.MethodGet, "/ws/rooms/{id}", read, "The room's events over a WebSocket; after=<seq> replays what came after", s.socket),
-		web.Stream(http.MethodGet, "/events", read, "Events of all rooms, and of the tickets that the caller may see", s.events),
+		web.Stream(http.MethodGet, "/rooms/{id}/events", read, "The room's events as an event stream, for clients without WebSockets", s.sockets.RoomEvents),
+		web.Stream(http.MethodGet, "/ws/rooms/{id}", read, "The room's events over a WebSocket; after=<seq> replays what came after", s.sockets.Plain),
+		web.Stream(http.MethodGet, "/events", read, "Events of all rooms, and of the tickets that the caller may see", s.sockets.Events),
 	}
 }

@@ -55,10 +55,16 @@ type Published struct {
 
 // feed is one room's way from the hub to its sockets. It lives while somebody listens or ids are unsaved.
 type feed struct {
-	last  int64           // highest seq that the hub told of; -1 while nobody knows. All up to it were told when the relay is ready
-	ids   map[int64]int64 // of events whose id is not in the log yet, by seq
-	topic *ws.Topic       // nil while nobody listens
-	users int             // sockets
+	last   int64             // highest seq that the hub told of; -1 while nobody knows. All up to it were told when the relay is ready
+	ids    map[int64]int64   // of events whose id is not in the log yet, by seq
+	topics map[string]formed // by the name of the form; empty while nobody listens
+	users  int               // sockets
+}
+
+// formed is a room in the frames of one form.
+type formed struct {
+	form  Form
+	topic *ws.Topic
 }
 
 // Relay takes room events from the hub to the sockets and their ids into the log.
@@ -218,7 +224,7 @@ func (r *Relay) heard(room, seq, id int64, data []byte) {
 	defer r.mu.Unlock()
 	f := r.feeds[room]
 	if f == nil {
-		f = &feed{last: -1, ids: map[int64]int64{}}
+		f = &feed{last: -1, ids: map[int64]int64{}, topics: map[string]formed{}}
 		r.feeds[room] = f
 	}
 	if f.ids[seq] == 0 {
@@ -226,8 +232,8 @@ func (r *Relay) heard(room, seq, id int64, data []byte) {
 		r.unsent = append(r.unsent, Published{Room: room, Seq: seq, ID: id})
 	}
 	f.last = max(f.last, seq)
-	if f.topic != nil {
-		f.topic.Publish(seq, data)
+	for _, t := range f.topics {
+		t.topic.Publish(seq, t.form.frame(room, seq, data))
 	}
 	select {
 	case r.kick <- struct{}{}:
@@ -235,17 +241,20 @@ func (r *Relay) heard(room, seq, id int64, data []byte) {
 	}
 }
 
-// passing hands on that somebody types. Who comes and goes is for those who ask: a plain socket
-// is for what is said.
+// passing hands on what nobody keeps: that somebody comes, goes or types.
 func (r *Relay) passing(m hub.Message) {
 	var p Presence
-	if json.Unmarshal(m.Payload, &p) != nil || p.State != Typing {
+	if json.Unmarshal(m.Payload, &p) != nil {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if f := r.feeds[m.Room]; f != nil && f.topic != nil {
-		f.topic.Publish(0, m.Data)
+	if f := r.feeds[m.Room]; f != nil {
+		for _, t := range f.topics {
+			if data := t.form.Passing(m.Room, p, m.Data); data != nil {
+				t.topic.Publish(0, data)
+			}
+		}
 	}
 }
 
@@ -302,7 +311,7 @@ func (r *Relay) save(ctx context.Context) error {
 // dismiss forgets a feed that nobody needs; r.mu is held.
 func (r *Relay) dismiss(room int64, f *feed) {
 	if f.users == 0 {
-		f.topic = nil
+		clear(f.topics)
 		if len(f.ids) == 0 {
 			delete(r.feeds, room)
 		}
@@ -318,9 +327,9 @@ func (r *Relay) idOf(room, seq int64) int64 {
 	return 0
 }
 
-// Join makes a room live for one more socket; Leave must follow. It waits until the relay
+// Join makes a room live for one more socket, in frames of the form; Leave must follow. It waits until the relay
 // knows what the log holds, for at most five seconds.
-func (r *Relay) Join(ctx context.Context, room int64) (*ws.Topic, error) {
+func (r *Relay) Join(ctx context.Context, room int64, form Form) (*ws.Topic, error) {
 	r.mu.Lock()
 	ready := r.ready
 	r.mu.Unlock()
@@ -335,7 +344,7 @@ func (r *Relay) Join(ctx context.Context, room int64) (*ws.Topic, error) {
 	defer r.mu.Unlock()
 	f := r.feeds[room]
 	if f == nil {
-		f = &feed{last: -1, ids: map[int64]int64{}}
+		f = &feed{last: -1, ids: map[int64]int64{}, topics: map[string]formed{}}
 		r.feeds[room] = f
 	}
 	f.users++ // from here on what the hub says of the room is noted
@@ -352,10 +361,12 @@ func (r *Relay) Join(ctx context.Context, room int64) (*ws.Topic, error) {
 			f.last = last
 		}
 	}
-	if f.topic == nil {
-		f.topic = r.edge.NewTopic(ws.TopicOptions{Last: f.last})
+	t, ok := f.topics[form.Name]
+	if !ok {
+		t = formed{form, r.edge.NewTopic(ws.TopicOptions{Last: f.last})}
+		f.topics[form.Name] = t
 	}
-	return f.topic, nil
+	return t.topic, nil
 }
 
 // Leave ends what Join began.

@@ -14,10 +14,13 @@ type Seat struct{ Room, User int64 }
 
 // Place is what is known of a seat that is taken, or was a moment ago.
 type Place struct {
-	conns            map[*ws.Conn]bool
+	sockets          map[*socket]bool
 	Handle, Audience string    // as the socket was opened
 	left             time.Time // when the last socket went; zero while there is one
 }
+
+// socket is one of those that sit in a place.
+type socket struct{ out func(ws.Code, string) }
 
 // Seats knows which sockets are whose: to close them when somebody must go, and to say who is there.
 type Seats struct {
@@ -30,7 +33,8 @@ type Seats struct {
 func NewSeats(now func() time.Time) *Seats { return &Seats{now: now, taken: map[Seat]*Place{}} }
 
 // Take seats a socket and returns what frees the seat, and whether nobody sat there. A service, user 0, has none.
-func (s *Seats) Take(at Seat, conn *ws.Conn, handle, audience string) (free func(), came bool) {
+// out is what Close calls, without any lock held.
+func (s *Seats) Take(at Seat, out func(ws.Code, string), handle, audience string) (free func(), came bool) {
 	if at.User == 0 {
 		return func() {}, false
 	}
@@ -38,14 +42,15 @@ func (s *Seats) Take(at Seat, conn *ws.Conn, handle, audience string) (free func
 	defer s.mu.Unlock()
 	p := s.taken[at]
 	if p == nil {
-		p, came = &Place{conns: map[*ws.Conn]bool{}, Handle: handle, Audience: audience}, true
+		p, came = &Place{sockets: map[*socket]bool{}, Handle: handle, Audience: audience}, true
 		s.taken[at] = p
 	}
-	p.conns[conn], p.left = true, time.Time{}
+	one := &socket{out}
+	p.sockets[one], p.left = true, time.Time{}
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if delete(p.conns, conn); len(p.conns) == 0 {
+		if delete(p.sockets, one); len(p.sockets) == 0 {
 			p.left = s.now()
 		}
 	}, came
@@ -78,16 +83,16 @@ func (s *Seats) In(room int64) map[int64]string {
 	return out
 }
 
-// Close closes all sockets of a seat.
+// Close takes a seat from all its sockets.
 func (s *Seats) Close(at Seat, code ws.Code, why string) {
 	s.mu.Lock()
-	var all []*ws.Conn
+	var all []*socket
 	if p := s.taken[at]; p != nil {
-		all = slices.Collect(maps.Keys(p.conns))
+		all = slices.Collect(maps.Keys(p.sockets))
 	}
 	s.mu.Unlock()
-	for _, conn := range all {
-		conn.Close(code, why)
+	for _, one := range all {
+		one.out(code, why)
 	}
 }
 

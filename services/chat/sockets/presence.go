@@ -1,0 +1,58 @@
+package sockets
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"uniqverse/internal/api"
+	"uniqverse/internal/event"
+	"uniqverse/services/chat/live"
+)
+
+// ShownOnline is how many people who are online are named; more are a number.
+const ShownOnline = 100
+
+const leaveGrace = 10 * time.Second // a page that is loaded again has not left
+
+// Tell publishes where somebody is or what they do; nobody keeps it.
+func (s *Server) Tell(ctx context.Context, at live.Seat, handle, audience, state string) {
+	ev, err := event.New(event.ChatPresence, s.opts.Now(), event.TraceOf(ctx), live.Presence{UserID: at.User, Handle: handle, State: state})
+	if err == nil {
+		ev.Room, ev.User, ev.Ephemeral = at.Room, audience, true
+		_, err = s.opts.Hub.Publish(ctx, event.StreamChat, ev)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.opts.Logger.Warn("chat: who is there could not be told", "err", err)
+	}
+}
+
+// watch tells of those who left, once they did not come back in time, until ctx ends.
+func (s *Server) watch(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		for at, p := range s.seats.Gone(s.opts.Now().Add(-leaveGrace)) {
+			s.Tell(ctx, at, p.Handle, p.Audience, live.Offline)
+		}
+	}
+}
+
+// Online is who is in a room now, in the order of their ids.
+func (s *Server) Online(room int64) api.ChatPresence {
+	all := s.seats.In(room)
+	out := api.ChatPresence{Online: len(all), Users: []api.ChatPresentOne{}}
+	if len(all) > ShownOnline {
+		return out
+	}
+	for user, handle := range all {
+		out.Users = append(out.Users, api.ChatPresentOne{UserID: user, Handle: handle, State: live.Online})
+	}
+	slices.SortFunc(out.Users, func(a, b api.ChatPresentOne) int { return int(a.UserID - b.UserID) })
+	return out
+}
