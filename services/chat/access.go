@@ -168,6 +168,3 @@ func audience(r Room) string {
 	}
 	return fmt.Sprintf("room %d", r.ID)
 }
-
-// callerHandle is how a caller is called in rooms.
-func callerHandle(c web.Caller) string { return sockets.Handle(c) }

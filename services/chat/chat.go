@@ -7,12 +7,12 @@ import (
 
 	"uniqverse/hub"
 	"uniqverse/internal/api"
-	"uniqverse/internal/auth"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/internal/ws"
 	"uniqverse/services/chat/live"
 	"uniqverse/services/chat/pace"
+	"uniqverse/services/chat/people"
 	"uniqverse/services/chat/sockets"
 	"uniqverse/templates"
 )
@@ -121,14 +121,6 @@ type MemberTx interface {
 	AddAction(a Action) (int64, error)
 }
 
-// Users finds people by id and by local part; errs.NotFound when there is none.
-type Users interface {
-	UserByID(ctx context.Context, id int64) (auth.User, error)
-	UserByName(ctx context.Context, name string) (auth.User, error)
-	// Ensure returns the user with the name, made when there is none.
-	Ensure(ctx context.Context, name string) (auth.User, error)
-}
-
 // Moderator says which labels a text deserves; none means that it may be posted. An error
 // means that nobody could say, and the text is posted.
 type Moderator interface {
@@ -139,7 +131,7 @@ type Moderator interface {
 type Options struct {
 	Store     Store
 	Hub       hub.Hub
-	Users     Users
+	Users     people.Users
 	Domain    string    // the mail domain, for direct rooms
 	Moderator Moderator // nil lets everything pass
 	// Tickets returns the newest open tickets that the caller may see, for the start page; may be nil.
@@ -158,6 +150,7 @@ type Service struct {
 	sockets *sockets.Server
 	pace    *pace.Limiter // of lines
 	typists *pace.Limiter // of notices that somebody types
+	people  people.Finder
 }
 
 // New returns a chat that serves; its sockets wait for Run.
@@ -178,6 +171,7 @@ func New(opts Options) *Service {
 	s.sockets = sockets.New(sockets.Options{Log: opts.Store, Hub: opts.Hub, Enter: s.enter, Removed: removed, Concerns: concerns,
 		PerUser: opts.SocketsPerUser, Edge: opts.Edge, Logger: opts.Log, Now: opts.Now})
 	s.pace, s.typists = pace.New(), pace.New()
+	s.people = people.Finder{Users: opts.Users, Domain: opts.Domain}
 	return s
 }
 

@@ -3,11 +3,12 @@ package chat
 import (
 	"fmt"
 	"strings"
-	"unicode/utf8"
 
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
+	"uniqverse/services/chat/people"
+	"uniqverse/services/chat/text"
 )
 
 type dmIn struct {
@@ -17,14 +18,14 @@ type dmIn struct {
 // direct finds the room of the caller and somebody else, or makes it.
 func (s *Service) direct(c *web.Call, in dmIn) (any, error) {
 	gate := errs.New(errs.Denied, "dm_domain: direct rooms are between addresses of %s", s.opts.Domain)
-	if c.Caller.ID == 0 || !InDomain(c.Caller.Email, s.opts.Domain) {
+	if c.Caller.ID == 0 || !text.InDomain(c.Caller.Email, s.opts.Domain) {
 		return nil, gate
 	}
 	with := strings.TrimSpace(in.With)
-	if strings.Contains(strings.TrimPrefix(with, "@"), "@") && !InDomain(with, s.opts.Domain) {
+	if strings.Contains(strings.TrimPrefix(with, "@"), "@") && !text.InDomain(with, s.opts.Domain) {
 		return nil, gate
 	}
-	name, err := cleanHandle(with, s.opts.Domain)
+	name, err := text.Handle(with, s.opts.Domain)
 	if err != nil {
 		return nil, errs.BadField("with", "must be an address of %s or a handle such as @pilot", s.opts.Domain)
 	}
@@ -37,26 +38,26 @@ func (s *Service) direct(c *web.Call, in dmIn) (any, error) {
 		return nil, errs.BadField("with", "names nobody who is known here")
 	case err != nil:
 		return nil, err
-	case !InDomain(u.Email, s.opts.Domain):
+	case !text.InDomain(u.Email, s.opts.Domain):
 		return nil, gate
 	case u.ID == c.Caller.ID:
 		return nil, errs.BadField("with", "must be somebody else")
 	}
 	return web.Update(c, in, s.store, func(tx Tx) (api.ChatRoom, error) {
-		return s.openDirect(c, tx, person{c.Caller.ID, callerHandle(c.Caller)}, person{u.ID, "@" + u.Name})
+		return s.openDirect(c, tx, people.Caller(c.Caller), people.Person{ID: u.ID, Handle: "@" + u.Name})
 	})
 }
 
-func (s *Service) openDirect(c *web.Call, tx Tx, a, b person) (api.ChatRoom, error) {
-	if a.id > b.id {
+func (s *Service) openDirect(c *web.Call, tx Tx, a, b people.Person) (api.ChatRoom, error) {
+	if a.ID > b.ID {
 		a, b = b, a
 	}
-	people := fmt.Sprintf("%d %d", a.id, b.id)
+	people := fmt.Sprintf("%d %d", a.ID, b.ID)
 	room, err := tx.RoomOf(people)
 	if err == nil || !errs.Is(err, errs.NotFound) {
 		return room.ChatRoom, err
 	}
-	name, err := freeName(tx, a.handle+", "+b.handle)
+	name, err := freeName(tx, a.Handle+", "+b.Handle)
 	if err != nil {
 		return api.ChatRoom{}, err
 	}
@@ -66,9 +67,7 @@ func (s *Service) openDirect(c *web.Call, tx Tx, a, b person) (api.ChatRoom, err
 
 // freeName returns a name that no room has: the wish itself, or with a number.
 func freeName(tx Tx, wish string) (string, error) {
-	if over := utf8.RuneCountInString(wish) - (maxRoomName - 8); over > 0 {
-		wish = string([]rune(wish)[:maxRoomName-8])
-	}
+	wish = text.Clip(wish, text.MaxRoomName-8)
 	name := wish
 	for n := 2; ; n++ {
 		_, err := tx.RoomByName(name)

@@ -1,12 +1,7 @@
 package chat
 
 import (
-	"context"
-	"regexp"
-	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
@@ -14,10 +9,7 @@ import (
 	"uniqverse/services/chat/pace"
 )
 
-const (
-	maxMentions  = 20 // people in one line
-	maxReactions = 20 // different emoji under one line
-)
+const maxReactions = 20 // different emoji under one line
 
 // Line is a line as the store has it.
 type Line struct {
@@ -52,33 +44,6 @@ type messageReacted struct {
 	Count     int    `json:"count"` // of this emoji, now
 }
 
-// mentioned finds @name where a name may begin.
-var mentioned = regexp.MustCompile(`(?:^|[^\pL\pN_@.+-])@([\pL\pN][\pL\pN._+-]*)`)
-
-// mentions returns the users whom a text names, each once; more than 20 names are errs.Invalid.
-func (s *Service) mentions(ctx context.Context, text string) ([]int64, error) {
-	names := map[string]bool{}
-	var users []int64
-	for _, m := range mentioned.FindAllStringSubmatch(text, -1) {
-		name := strings.ToLower(strings.TrimRight(m[1], "._+-"))
-		if names[name] {
-			continue
-		}
-		names[name] = true
-		if len(names) > maxMentions {
-			return nil, errs.BadField("text", "must not mention more than %d people", maxMentions)
-		}
-		u, err := s.opts.Users.UserByName(ctx, name)
-		if err != nil && !errs.Is(err, errs.NotFound) {
-			return nil, err
-		}
-		if err == nil {
-			users = append(users, u.ID)
-		}
-	}
-	return users, nil
-}
-
 // hearing leaves of the mentioned those who may read the room.
 func hearing(tx Tx, room Room, users []int64) ([]int64, error) {
 	var out []int64
@@ -92,24 +57,6 @@ func hearing(tx Tx, room Room, users []int64) ([]int64, error) {
 		}
 	}
 	return out, nil
-}
-
-// cleanEmoji refuses what is not one emoji, a short run of symbols without letters or spaces.
-func cleanEmoji(emoji string) error {
-	symbol := false
-	for _, r := range emoji {
-		switch {
-		case unicode.Is(unicode.So, r) || r == 0x20e3: // symbols, flags; the keycap
-			symbol = true
-		case unicode.In(r, unicode.Sm, unicode.Mn, unicode.Sk, unicode.Nd) || r == '#' || r == '*' || r == 0x200d || r >= 0xe0020 && r <= 0xe007f:
-		default:
-			return errs.BadField("emoji", "must be one emoji")
-		}
-	}
-	if !symbol || utf8.RuneCountInString(emoji) > 16 {
-		return errs.BadField("emoji", "must be one emoji")
-	}
-	return nil
 }
 
 // unhurried reports whom no pace holds back.

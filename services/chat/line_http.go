@@ -7,6 +7,8 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/services/chat/people"
+	"uniqverse/services/chat/text"
 )
 
 // shown brings lines into the form in which callers see them: with their reactions, and without the text of
@@ -113,16 +115,16 @@ type editIn struct {
 }
 
 func (s *Service) edit(c *web.Call, in editIn) (any, error) {
-	text, err := cleanText(in.Text)
+	line, err := text.Line(in.Text)
 	if err != nil {
 		return nil, err
 	}
 	if _, _, err := s.reads(c, in.lineIn); err != nil {
 		return nil, err
 	}
-	users, refusal := s.mentions(c.Context(), text)
+	users, refusal := s.people.Mentioned(c.Context(), line)
 	if refusal == nil {
-		refusal = s.moderate(c, text)
+		refusal = s.moderate(c, line)
 	}
 	return web.Update(c, in, s.store, func(tx Tx) (api.ChatMessage, error) {
 		room, l, err := found(c, tx, in.lineIn)
@@ -132,7 +134,7 @@ func (s *Service) edit(c *web.Call, in editIn) (any, error) {
 		if (c.Caller.ID == 0 || l.UserID != c.Caller.ID) && !c.Caller.Has(actForOthers) {
 			return l.ChatMessage, errs.New(errs.Denied, "only who said it changes a line")
 		}
-		if text == l.Text {
+		if line == l.Text {
 			return l.ChatMessage, nil
 		}
 		if err := s.mayAct(c.Caller, tx.Now()); err != nil {
@@ -142,7 +144,7 @@ func (s *Service) edit(c *web.Call, in editIn) (any, error) {
 			return l.ChatMessage, refusal
 		}
 		before, was, had := l.Text, writtenAt(l), l.Mentions
-		l.Text, l.EditedAt = text, api.TimeOf(tx.Now())
+		l.Text, l.EditedAt = line, api.TimeOf(tx.Now())
 		if l.Mentions, err = hearing(tx, room, users); err != nil {
 			return l.ChatMessage, err
 		}
@@ -182,7 +184,7 @@ func (s *Service) deleteMessage(c *web.Call, tx Tx, in lineIn) (ok, error) {
 	if _, err := s.log(c, tx, room, event.ChatMessageDeleted, messageDeleted{l.ID, l.UserID, c.Caller.ID}); err != nil || own {
 		return ok{true}, err
 	}
-	_, err = s.record(c, tx, room, actDelete, person{l.UserID, l.Handle}, 0, "")
+	_, err = s.record(c, tx, room, actDelete, people.Person{ID: l.UserID, Handle: l.Handle}, 0, "")
 	return ok{true}, err
 }
 
@@ -207,7 +209,7 @@ func (s *Service) reactForm(c *web.Call, in reactFormIn) (any, error) {
 }
 
 func (s *Service) react(c *web.Call, in reactIn, on bool) (any, error) {
-	if err := cleanEmoji(in.Emoji); err != nil {
+	if err := text.Emoji(in.Emoji); err != nil {
 		return nil, err
 	}
 	who, err := s.self(c, whoIn{Room: in.Room, UserID: in.UserID, Handle: in.Handle})
@@ -219,21 +221,21 @@ func (s *Service) react(c *web.Call, in reactIn, on bool) (any, error) {
 		if err != nil {
 			return api.ChatReaction{}, err
 		}
-		if err := notHeld(c, tx, room, who.id); err != nil {
+		if err := notHeld(c, tx, room, who.ID); err != nil {
 			return api.ChatReaction{}, err
 		}
 		if err := s.mayAct(c.Caller, tx.Now()); err != nil {
 			return api.ChatReaction{}, err
 		}
-		count, kinds, changed, err := tx.React(l.ID, who.id, in.Emoji, on)
-		out := api.ChatReaction{Emoji: in.Emoji, Count: count, Mine: on && who.id == c.Caller.ID}
+		count, kinds, changed, err := tx.React(l.ID, who.ID, in.Emoji, on)
+		out := api.ChatReaction{Emoji: in.Emoji, Count: count, Mine: on && who.ID == c.Caller.ID}
 		if err != nil || !changed {
 			return out, err
 		}
 		if kinds > maxReactions {
 			return out, errs.New(errs.Conflict, "a line takes at most %d different reactions", maxReactions)
 		}
-		_, err = s.log(c, tx, room, event.ChatMessageReacted, messageReacted{l.ID, who.id, who.handle, in.Emoji, on, count})
+		_, err = s.log(c, tx, room, event.ChatMessageReacted, messageReacted{l.ID, who.ID, who.Handle, in.Emoji, on, count})
 		return out, err
 	})
 }
@@ -252,7 +254,7 @@ func (s *Service) report(c *web.Call, in reportIn) (any, error) {
 		return nil, err
 	}
 	return web.Update(c, in, s.store, func(tx Tx) (api.ChatReport, error) {
-		r := api.ChatReport{MessageID: l.ID, UserID: c.Caller.ID, Handle: callerHandle(c.Caller), Reason: in.Reason, CreatedAt: api.TimeOf(tx.Now())}
+		r := api.ChatReport{MessageID: l.ID, UserID: c.Caller.ID, Handle: people.Caller(c.Caller).Handle, Reason: in.Reason, CreatedAt: api.TimeOf(tx.Now())}
 		var err error
 		if r.ID, err = tx.AddReport(in.Room, r); errs.Is(err, errs.Conflict) {
 			err = errs.New(errs.Conflict, "you have reported this line already")
@@ -302,7 +304,7 @@ func (s *Service) markRead(c *web.Call, in readIn) (any, error) {
 		if in.Seq > room.Head {
 			return readMark{}, errs.BadField("seq", "must be at most %d, the room's newest", room.Head)
 		}
-		seq, err := tx.SetRead(room.ID, who.id, in.Seq)
+		seq, err := tx.SetRead(room.ID, who.ID, in.Seq)
 		return readMark{room.ID, seq}, err
 	})
 }

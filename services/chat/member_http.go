@@ -5,6 +5,7 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/services/chat/people"
 )
 
 type membersIn struct {
@@ -39,35 +40,11 @@ type whoIn struct {
 	Handle string `json:"handle,omitempty" doc:"their name, such as @pilot"`
 }
 
-// person is somebody by id and handle.
-type person struct {
-	id     int64
-	handle string
-}
-
 // self resolves who acts; only a server's token and the demo identity may name another.
-func (s *Service) self(c *web.Call, in whoIn) (person, error) {
-	id, handle, err := s.author(c, in.UserID, in.Handle)
-	if err == nil && id == 0 {
+func (s *Service) self(c *web.Call, in whoIn) (people.Person, error) {
+	p, err := s.people.Author(c.Context(), c.Caller, in.UserID, in.Handle)
+	if err == nil && p.ID == 0 {
 		err = errs.BadField("user_id", "is required from a service, which is no member of rooms itself")
-	}
-	return person{id, handle}, err
-}
-
-// other resolves to whom something is done; anybody may be named.
-func (s *Service) other(c *web.Call, in whoIn) (person, error) {
-	name, err := cleanHandle(in.Handle, s.opts.Domain)
-	if err != nil {
-		return person{}, err
-	}
-	if in.UserID == 0 && name == "" {
-		return person{}, errs.BadField("user_id", "or handle is required")
-	}
-	var p person
-	if c.Caller.Demo && in.UserID != 0 {
-		p.id, p.handle, err = s.anyAuthor(c.Context(), c.Caller, in.UserID, name)
-	} else {
-		p.id, p.handle, err = s.knownAuthor(c.Context(), in.UserID, name)
 	}
 	return p, err
 }
@@ -82,12 +59,12 @@ func (s *Service) joinRoom(c *web.Call, in whoIn) (any, error) {
 		if err != nil {
 			return api.ChatMember{}, err
 		}
-		st, err := tx.Standing(room.ID, who.id)
+		st, err := tx.Standing(room.ID, who.ID)
 		if err != nil {
 			return api.ChatMember{}, err
 		}
 		if st.Ban.holds(tx.Now()) {
-			return api.ChatMember{}, errs.New(errs.Denied, "%s is banned from this room %s", who.handle, st.Ban)
+			return api.ChatMember{}, errs.New(errs.Denied, "%s is banned from this room %s", who.Handle, st.Ban)
 		}
 		if room.Kind == KindDM {
 			return api.ChatMember{}, errs.New(errs.Denied, "nobody joins a direct room; open one of your own with POST /dm")
@@ -97,15 +74,15 @@ func (s *Service) joinRoom(c *web.Call, in whoIn) (any, error) {
 }
 
 // admit makes somebody a member; one who is a member already stays what they are.
-func (s *Service) admit(c *web.Call, tx Tx, room Room, who person, role string) (api.ChatMember, error) {
-	m, err := tx.Member(room.ID, who.id)
+func (s *Service) admit(c *web.Call, tx Tx, room Room, who people.Person, role string) (api.ChatMember, error) {
+	m, err := tx.Member(room.ID, who.ID)
 	if err == nil || !errs.Is(err, errs.NotFound) {
 		return m.ChatMember, err
 	}
 	if room.ArchivedAt != 0 {
 		return m.ChatMember, errs.New(errs.Conflict, "the room is archived; nobody can come in")
 	}
-	m = Member{Room: room.ID, Since: since(room), ChatMember: api.ChatMember{UserID: who.id, Handle: who.handle, Role: role, JoinedAt: api.TimeOf(tx.Now())}}
+	m = Member{Room: room.ID, Since: since(room), ChatMember: api.ChatMember{UserID: who.ID, Handle: who.Handle, Role: role, JoinedAt: api.TimeOf(tx.Now())}}
 	if err := tx.PutMember(m); err != nil {
 		return m.ChatMember, err
 	}
@@ -113,8 +90,8 @@ func (s *Service) admit(c *web.Call, tx Tx, room Room, who person, role string) 
 }
 
 // tellMember writes into the room's log what somebody is there now; "" is no member.
-func (s *Service) tellMember(c *web.Call, tx Tx, room Room, who person, role string) error {
-	_, err := s.log(c, tx, room, event.ChatRoomUpdated, roomUpdated{Kind: room.Kind, By: c.Caller.ID, Member: &memberChange{UserID: who.id, Handle: who.handle, Role: role}})
+func (s *Service) tellMember(c *web.Call, tx Tx, room Room, who people.Person, role string) error {
+	_, err := s.log(c, tx, room, event.ChatRoomUpdated, roomUpdated{Kind: room.Kind, By: c.Caller.ID, Member: &memberChange{UserID: who.ID, Handle: who.Handle, Role: role}})
 	return err
 }
 
@@ -136,7 +113,7 @@ func (s *Service) leaveRoom(c *web.Call, in whoIn) (any, error) {
 		if room.Kind == KindDM {
 			return ok{}, errs.New(errs.Denied, "nobody leaves a direct room")
 		}
-		return ok{OK: true}, s.takeOut(c, tx, room, who.id)
+		return ok{OK: true}, s.takeOut(c, tx, room, who.ID)
 	})
 }
 
@@ -152,7 +129,7 @@ func (s *Service) takeOut(c *web.Call, tx Tx, room Room, user int64) error {
 	if err := tx.RemoveMember(room.ID, user); err != nil {
 		return err
 	}
-	if err := s.tellMember(c, tx, room, person{m.UserID, m.Handle}, ""); err != nil || m.Role != RoleOwner {
+	if err := s.tellMember(c, tx, room, people.Person{ID: m.UserID, Handle: m.Handle}, ""); err != nil || m.Role != RoleOwner {
 		return err
 	}
 	heir, err := tx.Heir(room.ID)
@@ -166,7 +143,7 @@ func (s *Service) takeOut(c *web.Call, tx Tx, room Room, user int64) error {
 	if err := tx.PutMember(heir); err != nil {
 		return err
 	}
-	return s.tellMember(c, tx, room, person{heir.UserID, heir.Handle}, RoleOwner)
+	return s.tellMember(c, tx, room, people.Person{ID: heir.UserID, Handle: heir.Handle}, RoleOwner)
 }
 
 type inviteIn struct {
@@ -189,7 +166,7 @@ func (s *Service) invite(c *web.Call, in inviteIn) (any, error) {
 	if err := mayGive(c.Caller, room, st, "", RoleGuest); err != nil { // before anybody is looked up
 		return nil, err
 	}
-	who, err := s.other(c, in.whoIn)
+	who, err := s.people.Other(c.Context(), c.Caller, in.UserID, in.Handle)
 	if err != nil {
 		return nil, err
 	}
@@ -199,19 +176,19 @@ func (s *Service) invite(c *web.Call, in inviteIn) (any, error) {
 			return api.ChatMember{}, err
 		}
 		role, _ := cleanRole(in.Role) // Check did
-		had, err := tx.Member(room.ID, who.id)
+		had, err := tx.Member(room.ID, who.ID)
 		if err != nil && !errs.Is(err, errs.NotFound) {
 			return api.ChatMember{}, err
 		}
 		if err := mayGive(c.Caller, room, st, had.Role, role); err != nil {
 			return api.ChatMember{}, err
 		}
-		theirs, err := tx.Standing(room.ID, who.id)
+		theirs, err := tx.Standing(room.ID, who.ID)
 		if err != nil {
 			return api.ChatMember{}, err
 		}
 		if theirs.Ban.holds(tx.Now()) {
-			return api.ChatMember{}, errs.New(errs.Conflict, "%s is banned from this room %s; lift the ban first", who.handle, theirs.Ban)
+			return api.ChatMember{}, errs.New(errs.Conflict, "%s is banned from this room %s; lift the ban first", who.Handle, theirs.Ban)
 		}
 		if had.Role == "" {
 			return s.admit(c, tx, room, who, role)
@@ -223,7 +200,7 @@ func (s *Service) invite(c *web.Call, in inviteIn) (any, error) {
 		if err := tx.PutMember(had); err != nil {
 			return api.ChatMember{}, err
 		}
-		return had.ChatMember, s.tellMember(c, tx, room, person{had.UserID, had.Handle}, role)
+		return had.ChatMember, s.tellMember(c, tx, room, people.Person{ID: had.UserID, Handle: had.Handle}, role)
 	})
 }
 
@@ -293,7 +270,7 @@ func (s *Service) sanctionUntil(c *web.Call, action string, in sanctionIn, until
 		}
 		return nil, err
 	}
-	who, err := s.other(c, in.whoIn)
+	who, err := s.people.Other(c.Context(), c.Caller, in.UserID, in.Handle)
 	if err != nil {
 		return nil, err
 	}
@@ -303,7 +280,7 @@ func (s *Service) sanctionUntil(c *web.Call, action string, in sanctionIn, until
 		if err != nil {
 			return api.ChatAction{}, err
 		}
-		theirs, err := tx.Standing(room.ID, who.id)
+		theirs, err := tx.Standing(room.ID, who.ID)
 		if err != nil {
 			return api.ChatAction{}, err
 		}
@@ -312,7 +289,7 @@ func (s *Service) sanctionUntil(c *web.Call, action string, in sanctionIn, until
 			return api.ChatAction{}, errs.New(errs.Denied, "only the room's owner and moderators may do this")
 		case room.Kind == KindDM:
 			return api.ChatAction{}, errs.New(errs.Denied, "a direct room has no moderators")
-		case who.id == c.Caller.ID || !c.Caller.Has(actForOthers) && rank(theirs.Role) >= rank(st.Role):
+		case who.ID == c.Caller.ID || !c.Caller.Has(actForOthers) && rank(theirs.Role) >= rank(st.Role):
 			return api.ChatAction{}, errs.New(errs.Denied, "you can do this to members below you only")
 		}
 		a, err := s.record(c, tx, room, action, who, until, in.Reason) // told first, so that their sockets close with its code
@@ -324,21 +301,21 @@ func (s *Service) sanctionUntil(c *web.Call, action string, in sanctionIn, until
 }
 
 // apply is what an action does.
-func (s *Service) apply(c *web.Call, tx Tx, room Room, action string, who person, st Standing, until api.Time) error {
+func (s *Service) apply(c *web.Call, tx Tx, room Room, action string, who people.Person, st Standing, until api.Time) error {
 	put := func(kind string, on bool) error {
-		return tx.PutSanction(room.ID, who.id, kind, Sanction{On: on, Until: until})
+		return tx.PutSanction(room.ID, who.ID, kind, Sanction{On: on, Until: until})
 	}
 	switch action {
 	case actBan:
 		if err := put(actBan, true); err != nil {
 			return err
 		}
-		return s.takeOut(c, tx, room, who.id)
+		return s.takeOut(c, tx, room, who.ID)
 	case actKick:
 		if st.Role == "" && room.private() {
-			return errs.New(errs.NotFound, "%s is no member of this room", who.handle)
+			return errs.New(errs.NotFound, "%s is no member of this room", who.Handle)
 		}
-		return s.takeOut(c, tx, room, who.id)
+		return s.takeOut(c, tx, room, who.ID)
 	case actMute:
 		return put(actMute, true)
 	case actUnmute:
@@ -349,14 +326,14 @@ func (s *Service) apply(c *web.Call, tx Tx, room Room, action string, who person
 }
 
 // record writes an action into the audit list and the room's log.
-func (s *Service) record(c *web.Call, tx Tx, room Room, action string, who person, until api.Time, reason string) (api.ChatAction, error) {
-	a := Action{Room: room.ID, ChatAction: api.ChatAction{Action: action, UserID: who.id, Handle: who.handle, Until: until, Reason: reason,
-		ByID: c.Caller.ID, ByHandle: callerHandle(c.Caller), CreatedAt: api.TimeOf(tx.Now())}}
+func (s *Service) record(c *web.Call, tx Tx, room Room, action string, who people.Person, until api.Time, reason string) (api.ChatAction, error) {
+	a := Action{Room: room.ID, ChatAction: api.ChatAction{Action: action, UserID: who.ID, Handle: who.Handle, Until: until, Reason: reason,
+		ByID: c.Caller.ID, ByHandle: people.Caller(c.Caller).Handle, CreatedAt: api.TimeOf(tx.Now())}}
 	var err error
 	if a.ID, err = tx.AddAction(a); err != nil {
 		return a.ChatAction, err
 	}
-	_, err = s.log(c, tx, room, event.ModerationActioned, actioned{Action: action, UserID: who.id, Handle: who.handle, Until: until, Reason: reason, By: c.Caller.ID})
+	_, err = s.log(c, tx, room, event.ModerationActioned, actioned{Action: action, UserID: who.ID, Handle: who.Handle, Until: until, Reason: reason, By: c.Caller.ID})
 	return a.ChatAction, err
 }
 

@@ -1,27 +1,19 @@
 package chat
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"strings"
-	"unicode"
-	"unicode/utf8"
 
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
+	"uniqverse/services/chat/people"
 )
 
-const (
-	maxText   = 4000 // characters of a line
-	maxHandle = 80   // characters of a handle, @ included
-
-	// actForOthers is the scope with which a token may name somebody else.
-	actForOthers = "chat.moderate"
-)
+// actForOthers is the scope with which a token may name somebody else.
+const actForOthers = people.ActForOthers
 
 // Sent is where a line was stored.
 type Sent struct {
@@ -47,106 +39,6 @@ func sendKey(c *web.Call, nonce string) SendKey {
 		return SendKey{}
 	}
 	return SendKey{Caller: c.Caller.Server + "/" + c.Caller.Email, Key: key}
-}
-
-// cleanText returns a line as it is stored: the line ends of forms become \n. Nothing else is changed;
-// what is empty, too long or holds control characters is errs.Invalid.
-func cleanText(text string) (string, error) {
-	text = strings.ReplaceAll(text, "\r\n", "\n")
-	switch {
-	case !shows(text):
-		return "", errs.BadField("text", "is required and must not be empty")
-	case utf8.RuneCountInString(text) > maxText:
-		return "", errs.BadField("text", "must be at most %d characters", maxText)
-	case strings.ContainsFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }):
-		return "", errs.BadField("text", "must not hold control characters other than line ends and tabs")
-	}
-	return text, nil
-}
-
-// cleanHandle returns the name in a handle: "@pilot" and "pilot" are the same, and so is
-// an address in the domain. "" stays "".
-func cleanHandle(handle, domain string) (string, error) {
-	name := strings.TrimSpace(handle)
-	if local, host, ok := strings.Cut(name, "@"); ok && local != "" && strings.EqualFold(host, domain) {
-		name = local
-	}
-	name = strings.TrimPrefix(name, "@")
-	switch {
-	case name == "" && strings.TrimSpace(handle) == "":
-		return "", nil
-	case !shows(name) || name != strings.TrimSpace(name):
-		return "", errs.BadField("handle", "must be a name such as @pilot")
-	case utf8.RuneCountInString(name) >= maxHandle:
-		return "", errs.BadField("handle", "must be at most %d characters", maxHandle)
-	case strings.ContainsFunc(name, func(r rune) bool { return r == '@' || !unicode.IsGraphic(r) || r != ' ' && unicode.IsSpace(r) }):
-		return "", errs.BadField("handle", "must be a name such as @pilot, on one line and without another @")
-	}
-	return name, nil
-}
-
-// author decides who a line is from. Left out, it is the caller. A user's token names nobody
-// else; one with the scope names users who exist; the demo identity names whomever it likes.
-func (s *Service) author(c *web.Call, id int64, handle string) (int64, string, error) {
-	who := c.Caller
-	if err := who.ActAsID(id, actForOthers); err != nil {
-		return 0, "", err
-	}
-	if err := who.ActAs(strings.TrimSpace(handle), actForOthers); err != nil {
-		return 0, "", err
-	}
-	name, err := cleanHandle(handle, s.opts.Domain)
-	if err != nil {
-		return 0, "", err
-	}
-	own := who.User
-	if own == "" {
-		own = who.Server
-	}
-	if (id == 0 || id == who.ID) && (name == "" || strings.EqualFold(name, own)) {
-		return who.ID, "@" + own, nil
-	}
-	if who.Demo {
-		return s.anyAuthor(c.Context(), who, id, name)
-	}
-	return s.knownAuthor(c.Context(), id, name)
-}
-
-// anyAuthor takes what the demo identity says as given and fills in what it left out.
-func (s *Service) anyAuthor(ctx context.Context, who web.Caller, id int64, name string) (int64, string, error) {
-	if id != 0 && name != "" {
-		return id, "@" + name, nil
-	}
-	if id == 0 {
-		u, err := s.opts.Users.UserByName(ctx, strings.ToLower(name))
-		if errs.Is(err, errs.NotFound) {
-			return who.ID, "@" + name, nil
-		}
-		return u.ID, "@" + name, err
-	}
-	u, err := s.opts.Users.UserByID(ctx, id)
-	if errs.Is(err, errs.NotFound) {
-		return id, fmt.Sprintf("@user%d", id), nil
-	}
-	return id, "@" + u.Name, err
-}
-
-func (s *Service) knownAuthor(ctx context.Context, id int64, name string) (int64, string, error) {
-	if id == 0 {
-		u, err := s.opts.Users.UserByName(ctx, strings.ToLower(name))
-		if errs.Is(err, errs.NotFound) {
-			return 0, "", errs.BadField("handle", "names nobody who is known here")
-		}
-		return u.ID, "@" + u.Name, err
-	}
-	u, err := s.opts.Users.UserByID(ctx, id)
-	switch {
-	case errs.Is(err, errs.NotFound):
-		return 0, "", errs.BadField("user_id", "names nobody who is known here")
-	case err == nil && name != "" && !strings.EqualFold(name, u.Name):
-		return 0, "", errs.BadField("handle", "is not the name of user %d; leave one of the two out", id)
-	}
-	return u.ID, "@" + u.Name, err
 }
 
 // moderate refuses a text that the moderator labels. When nobody can say, the text passes: a
@@ -194,6 +86,6 @@ func (in sendIn) print() string {
 func noFlags() json.RawMessage { return json.RawMessage("{}") }
 
 // newMessage is a line before it has an id and a place.
-func newMessage(room, user int64, handle, text string, at api.Time) api.ChatMessage {
-	return api.ChatMessage{RoomID: room, UserID: user, Handle: handle, Text: text, CreatedAt: at, Flags: noFlags()}
+func newMessage(room int64, author people.Person, line string, at api.Time) api.ChatMessage {
+	return api.ChatMessage{RoomID: room, UserID: author.ID, Handle: author.Handle, Text: line, CreatedAt: at, Flags: noFlags()}
 }

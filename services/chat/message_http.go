@@ -8,6 +8,7 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/services/chat/text"
 )
 
 type messagesIn struct {
@@ -68,11 +69,11 @@ type sendIn struct {
 // send stores a line. What may take time (users, the moderator) is asked before the transaction, what is
 // decided is decided in it.
 func (s *Service) send(c *web.Call, in sendIn) (any, error) {
-	text, err := cleanText(in.Text)
+	line, err := text.Line(in.Text)
 	if err != nil {
 		return nil, err
 	}
-	user, handle, err := s.author(c, in.UserID, in.Handle)
+	author, err := s.people.Author(c.Context(), c.Caller, in.UserID, in.Handle)
 	if err != nil {
 		return nil, err
 	}
@@ -82,14 +83,14 @@ func (s *Service) send(c *web.Call, in sendIn) (any, error) {
 	if key := c.Request.Header.Get("Idempotency-Key"); in.Nonce != "" && key != "" && in.Nonce != key {
 		return nil, errs.BadField("nonce", "is the same thing as Idempotency-Key; give one of them, or both alike")
 	}
-	users, refusal := s.mentions(c.Context(), text)
+	users, refusal := s.people.Mentioned(c.Context(), line)
 	if refusal == nil {
-		refusal = s.moderate(c, text)
+		refusal = s.moderate(c, line)
 	}
 	bare := in
 	bare.Nonce = "" // a key is no part of what it is the key of
 	return web.Update(c, bare, s.store, func(tx Tx) (api.ChatSent, error) {
-		m := newMessage(in.Room, user, handle, text, api.TimeOf(tx.Now()))
+		m := newMessage(in.Room, author, line, api.TimeOf(tx.Now()))
 		m.ReplyTo, m.Mentions = in.ReplyTo, users
 		return s.keep(c, tx, in, refusal, m)
 	})

@@ -11,6 +11,7 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
 	"uniqverse/services/chat/sockets"
+	"uniqverse/services/chat/text"
 	"uniqverse/templates"
 )
 
@@ -139,7 +140,7 @@ func (s *Service) roomView(c *web.Call, in roomPageIn, draft, wrong string) (web
 	}
 	v := templates.RoomView{
 		ID: room.ID, Name: room.Name, Kind: room.Kind, Topic: room.Topic, Epoch: s.opts.Hub.Epoch(), Newest: in.Before == 0,
-		CanWrite: c.Caller.Has("chat.write"), UserID: c.Caller.ID, MaxLength: maxText, Draft: draft, Error: wrong, Rooms: roomRows(side, room.ID),
+		CanWrite: c.Caller.Has("chat.write"), UserID: c.Caller.ID, MaxLength: text.MaxLine, Draft: draft, Error: wrong, Rooms: roomRows(side, room.ID),
 	}
 	if err := s.countUnread(c, v.Rooms); err != nil {
 		return web.Page{}, err
@@ -220,17 +221,9 @@ func (s *Service) answered(c *web.Call, room, since, id int64, known map[int64]a
 	}
 	out := line(m, c.Caller)
 	if len(out.Text) > 120 {
-		out.Text = clipRunes(out.Text, 120) + "…"
+		out.Text = text.Clip(out.Text, 120) + "…"
 	}
 	return &out, nil
-}
-
-// clipRunes returns the first characters of a text.
-func clipRunes(text string, most int) string {
-	if all := []rune(text); len(all) > most {
-		return string(all[:most])
-	}
-	return text
 }
 
 // peopleOf puts who is in the room, and who belongs to one that is not for everybody, on its page.
@@ -265,9 +258,9 @@ func (s *Service) countUnread(c *web.Call, rows []templates.RoomRow) error {
 }
 
 // sentence begins with a capital and ends with a full stop.
-func sentence(text string) string {
-	first, n := utf8.DecodeRuneInString(text)
-	return string(unicode.ToUpper(first)) + text[n:] + "."
+func sentence(words string) string {
+	first, n := utf8.DecodeRuneInString(words)
+	return string(unicode.ToUpper(first)) + words[n:] + "."
 }
 
 func line(m api.ChatMessage, who web.Caller) templates.Line {

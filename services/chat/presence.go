@@ -29,8 +29,8 @@ func (s *Service) typing(c *web.Call, in whoIn) (ok, error) {
 	if err != nil {
 		return ok{}, err
 	}
-	if s.typists.Take(pace.Key{Room: in.Room, User: who.id}, 1/typingEvery, 1, s.opts.Now()) == 0 {
-		s.sockets.Tell(c.Context(), live.Seat{Room: in.Room, User: who.id}, who.handle, audience(room), live.Typing)
+	if s.typists.Take(pace.Key{Room: in.Room, User: who.ID}, 1/typingEvery, 1, s.opts.Now()) == 0 {
+		s.sockets.Tell(c.Context(), live.Seat{Room: in.Room, User: who.ID}, who.Handle, audience(room), live.Typing)
 	}
 	return ok{true}, nil
 }

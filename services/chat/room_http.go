@@ -11,6 +11,8 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/services/chat/people"
+	"uniqverse/services/chat/text"
 )
 
 type roomsIn struct {
@@ -92,7 +94,7 @@ func (in *newRoomIn) Check() error {
 	if in.Kind, err = cleanKind(in.Kind); err != nil || in.Kind == KindParty && in.Name == "" {
 		return err
 	}
-	in.Name, err = cleanRoomName(in.Name)
+	in.Name, err = text.RoomName(in.Name)
 	return err
 }
 
@@ -104,7 +106,7 @@ type roomCreated struct {
 }
 
 func (s *Service) createRoom(c *web.Call, tx Tx, in newRoomIn) (api.ChatRoom, error) {
-	if in.Kind == KindDM && !InDomain(c.Caller.Email, s.opts.Domain) {
+	if in.Kind == KindDM && !text.InDomain(c.Caller.Email, s.opts.Domain) {
 		return api.ChatRoom{}, errs.New(errs.Denied, "direct rooms are between addresses of %s, and the caller has none there", s.opts.Domain)
 	}
 	if in.Name == "" {
@@ -121,9 +123,9 @@ func (s *Service) createRoom(c *web.Call, tx Tx, in newRoomIn) (api.ChatRoom, er
 	if !errs.Is(err, errs.NotFound) {
 		return api.ChatRoom{}, err
 	}
-	var owner []person
+	var owner []people.Person
 	if c.Caller.ID != 0 {
-		owner = []person{{c.Caller.ID, callerHandle(c.Caller)}}
+		owner = []people.Person{people.Caller(c.Caller)}
 	}
 	r, err := s.addRoom(c, tx, Room{ChatRoom: api.ChatRoom{Name: in.Name, Kind: in.Kind}, CreatedBy: c.Caller.ID}, owner...)
 	return r.ChatRoom, err
@@ -131,7 +133,7 @@ func (s *Service) createRoom(c *web.Call, tx Tx, in newRoomIn) (api.ChatRoom, er
 
 // addRoom stores a room with its first members: the first is the owner, save in a direct room,
 // where all are alike.
-func (s *Service) addRoom(c *web.Call, tx Tx, r Room, members ...person) (Room, error) {
+func (s *Service) addRoom(c *web.Call, tx Tx, r Room, members ...people.Person) (Room, error) {
 	r.CreatedAt = api.TimeOf(tx.Now())
 	r, err := tx.AddRoom(r)
 	if err != nil {
@@ -142,7 +144,7 @@ func (s *Service) addRoom(c *web.Call, tx Tx, r Room, members ...person) (Room, 
 		if i == 0 && r.Kind != KindDM {
 			role = RoleOwner
 		}
-		if err := tx.PutMember(Member{Room: r.ID, ChatMember: api.ChatMember{UserID: p.id, Handle: p.handle, Role: role, JoinedAt: r.CreatedAt}}); err != nil {
+		if err := tx.PutMember(Member{Room: r.ID, ChatMember: api.ChatMember{UserID: p.ID, Handle: p.Handle, Role: role, JoinedAt: r.CreatedAt}}); err != nil {
 			return r, err
 		}
 	}
@@ -172,13 +174,7 @@ func (in *patchIn) Check() error {
 		return nil
 	}
 	*in.Topic = strings.TrimSpace(*in.Topic)
-	if *in.Topic == "" {
-		return nil
-	}
-	if notOneLine(*in.Topic) {
-		return errs.BadField("topic", "must be one line without control characters")
-	}
-	return nil
+	return text.OneLine("topic", *in.Topic)
 }
 
 func (s *Service) patchRoom(c *web.Call, tx Tx, in patchIn) (api.ChatRoomInfo, error) {
