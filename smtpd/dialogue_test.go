@@ -57,14 +57,15 @@ func TestDialogues(t *testing.T) {
 
 // talk is one dialogue under way.
 type talk struct {
-	t    *testing.T
-	s    *server
-	mode smtpd.Mode
-	from string
-	lim  smtpd.Limits
-	conn net.Conn
-	tcp  *net.TCPConn
-	in   *bufio.Reader
+	t      *testing.T
+	s      *server
+	mode   smtpd.Mode
+	from   string
+	lim    smtpd.Limits
+	offers string // what the server offers beside the usual: words of @offer
+	conn   net.Conn
+	tcp    *net.TCPConn
+	in     *bufio.Reader
 }
 
 func runDialogue(t *testing.T, file string, first int, script string) {
@@ -90,6 +91,9 @@ func (d *talk) step(line string) error {
 		return nil
 	case "@from":
 		d.from = rest
+		return nil
+	case "@offer":
+		d.offers = rest
 		return nil
 	case "@limit":
 		return d.limit(rest)
@@ -133,7 +137,7 @@ func (d *talk) step(line string) error {
 		if line, err := d.in.ReadString('\n'); err != io.EOF || line != "" {
 			return fmt.Errorf("want the connection closed, got %q, %v", line, err)
 		}
-	case "MAILS", "RAW", "HAS", "HASNOT", "TO":
+	case "MAILS", "RAW", "HAS", "HASNOT", "TO", "DSN":
 		return d.check(word, rest)
 	case "HELLO":
 		return d.all("S: 220 mail.test ESMTP UniQVerse", "C: EHLO client.test", "S* 250")
@@ -206,7 +210,10 @@ func (d *talk) limit(rest string) error {
 
 func (d *talk) connect() {
 	if d.s == nil {
-		d.s = start(d.t, d.from, func(o *smtpd.Options) { o.Limits = d.lim })
+		d.s = start(d.t, d.from, func(o *smtpd.Options) {
+			o.Limits = d.lim
+			o.DSN, o.RequireTLS = strings.Contains(d.offers, "dsn"), strings.Contains(d.offers, "requiretls")
+		})
 	}
 	c, err := net.Dial("tcp", d.s.addr[d.mode])
 	if err != nil {
@@ -262,6 +269,12 @@ func (d *talk) check(word, rest string) error {
 		ok = !ok
 	case "TO":
 		got = m.env.ReversePath + " > " + strings.Join(m.env.Recipients, " ")
+		ok = got == want
+	case "DSN":
+		got = fmt.Sprintf("ret=%s envid=%s requiretls=%t", m.env.DSN.Return, m.env.DSN.EnvelopeID, m.env.RequireTLS)
+		for _, r := range m.env.DSN.Recipients {
+			got += fmt.Sprintf(" notify=%s orcpt=%s", r.Notify, r.ORCPT)
+		}
 		ok = got == want
 	}
 	if !ok {

@@ -81,7 +81,7 @@ type passed struct {
 	verb string
 	arg  string
 	mail command.Mail // of MAIL
-	rcpt string       // of RCPT
+	rcpt command.Rcpt // of RCPT
 	ok   string       // replaces a 2xx reply; "" keeps it
 	bad  string       // replaces a 4xx or 5xx reply; "" keeps it
 }
@@ -90,6 +90,7 @@ type passed struct {
 type transaction struct {
 	mail  command.Mail
 	rcpts []string
+	dsn   []RecipientDSN // as long as rcpts
 }
 
 var (

@@ -188,6 +188,11 @@ func (g *guard) cmdHello(verb, arg string) {
 	g.pass(passed{verb: verb, arg: arg}, verb+" "+arg)
 }
 
+// offer is which parameters of MAIL and RCPT are taken now.
+func (g *guard) offer() command.Offer {
+	return command.Offer{MaxBytes: g.srv.limits.MessageBytes, DSN: g.srv.opt.DSN, RequireTLS: g.srv.opt.RequireTLS && g.tls != nil}
+}
+
 func (g *guard) cmdMail(arg string) {
 	switch {
 	case g.helo == "":
@@ -199,7 +204,7 @@ func (g *guard) cmdMail(arg string) {
 	case g.tx != nil:
 		g.refuse(outOfOrder("There is a sender already; RSET starts over"))
 	default:
-		m, refusal := command.ParseMail(arg, g.srv.limits.MessageBytes)
+		m, refusal := command.ParseMail(arg, g.offer())
 		if refusal != nil {
 			g.refuse(refusedBy(refusal))
 			return
@@ -213,7 +218,7 @@ func (g *guard) cmdRcpt(arg string) {
 		g.refuse(outOfOrder("Say MAIL first"))
 		return
 	}
-	to, refusal := command.ParseRcpt(arg, g.srv.opt.Domain, g.tx.mail.UTF8)
+	rcpt, refusal := command.ParseRcpt(arg, g.srv.opt.Domain, g.tx.mail.UTF8, g.offer())
 	if refusal != nil {
 		g.refuse(refusedBy(refusal))
 		return
@@ -223,7 +228,7 @@ func (g *guard) cmdRcpt(arg string) {
 		g.answer(&Reply{Code: 452, Enhanced: "4.5.3", Text: "Too many recipients; send the rest in another message"})
 		return
 	}
-	g.pass(passed{verb: "RCPT", rcpt: to, ok: "250 2.1.5 Recipient OK"}, "RCPT TO:<"+to+">")
+	g.pass(passed{verb: "RCPT", rcpt: rcpt, ok: "250 2.1.5 Recipient OK"}, "RCPT TO:<"+rcpt.To+">")
 }
 
 func (g *guard) cmdData(arg string) {

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"uniqverse/smtpd/command"
 )
 
 // Write takes what go-smtp says, line by line, and answers the peer once a reply is whole.
@@ -91,13 +93,15 @@ func (g *guard) replied() {
 	g.say(text)
 }
 
-func (t *transaction) add(rcpt string) {
+// add takes a recipient in. One that is named again gets the message once, with what was asked for first.
+func (t *transaction) add(rcpt command.Rcpt) {
 	for _, r := range t.rcpts {
-		if strings.EqualFold(r, rcpt) {
+		if strings.EqualFold(r, rcpt.To) {
 			return
 		}
 	}
-	t.rcpts = append(t.rcpts, rcpt)
+	t.rcpts = append(t.rcpts, rcpt.To)
+	t.dsn = append(t.dsn, RecipientDSN{Notify: rcpt.Notify, ORCPT: rcpt.ORCPT})
 }
 
 // refusedRecipient slows down a peer that tries names, and ends it after too many. It returns
@@ -130,6 +134,12 @@ func (g *guard) hello() string {
 	}
 	lim := g.srv.limits
 	caps := []string{d + " greets you", "PIPELINING", fmt.Sprintf("SIZE %d", lim.MessageBytes), "8BITMIME", "SMTPUTF8", "CHUNKING", "ENHANCEDSTATUSCODES"}
+	if g.srv.opt.DSN {
+		caps = append(caps, "DSN")
+	}
+	if g.srv.opt.RequireTLS && g.tls != nil {
+		caps = append(caps, "REQUIRETLS")
+	}
 	if g.tls == nil && g.srv.opt.TLS != nil {
 		caps = append(caps, "STARTTLS")
 	}

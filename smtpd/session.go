@@ -48,7 +48,7 @@ func (s *session) Mail(string, *smtp.MailOptions) error {
 
 // Rcpt asks the Backend about one recipient.
 func (s *session) Rcpt(string, *smtp.RcptOptions) error {
-	to := s.g.current.rcpt
+	to := s.g.current.rcpt.To
 	return s.ask("RCPT", slog.String("to", to), func(ctx context.Context) error {
 		return s.srv.opt.Backend.CheckRecipient(ctx, s.g.session(), to)
 	})
@@ -170,6 +170,8 @@ func (s *session) envelope(fields []header.Field, trace *event.Trace) *Envelope 
 		ESMTP:       g.esmtp,
 		SMTPUTF8:    g.tx.mail.UTF8,
 		EightBit:    g.tx.mail.EightBit,
+		RequireTLS:  g.tx.mail.RequireTLS,
+		DSN:         DSN{Return: g.tx.mail.Return, EnvelopeID: g.tx.mail.EnvelopeID, Recipients: append([]RecipientDSN(nil), g.tx.dsn...)},
 		RemoteIP:    g.remote,
 		Loopback:    g.loopback,
 		TLS:         g.tls,

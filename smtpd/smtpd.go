@@ -42,16 +42,18 @@ type Listener struct {
 
 // Options is all that a Server needs. Listeners, Domain and Backend are required.
 type Options struct {
-	Listeners []Listener
-	Domain    string              // our name in the banner, in Received and as authserv-id, for example "vezeuniqverse.com"
-	TLS       *tls.Config         // nil: no STARTTLS, hence no AUTH; a Submissions listener is then refused by New
-	Backend   Backend             // who may send, who receives, where mail goes
-	Resolver  senderauth.Resolver // DNS for SPF, DKIM and DMARC; nil: every look-up fails as temporary
-	SpoolDir  string              // folder for messages above 1 MB while they are received; "" is the system's temporary folder
-	Limits    Limits              // zero fields mean the documented defaults
-	Log       *slog.Logger        // nil: nothing is logged
-	Metrics   Metrics             // nil: nothing is counted
-	Now       func() time.Time    // nil: time.Now. Used for stamps and rates; network deadlines follow the real clock
+	Listeners  []Listener
+	Domain     string              // our name in the banner, in Received and as authserv-id, for example "vezeuniqverse.com"
+	TLS        *tls.Config         // nil: no STARTTLS, hence no AUTH; a Submissions listener is then refused by New
+	DSN        bool                // offer DSN; say so only when the Backend honours Envelope.DSN
+	RequireTLS bool                // offer REQUIRETLS within TLS; say so only when the Backend honours Envelope.RequireTLS
+	Backend    Backend             // who may send, who receives, where mail goes
+	Resolver   senderauth.Resolver // DNS for SPF, DKIM and DMARC; nil: every look-up fails as temporary
+	SpoolDir   string              // folder for messages above 1 MB while they are received; "" is the system's temporary folder
+	Limits     Limits              // zero fields mean the documented defaults
+	Log        *slog.Logger        // nil: nothing is logged
+	Metrics    Metrics             // nil: nothing is counted
+	Now        func() time.Time    // nil: time.Now. Used for stamps and rates; network deadlines follow the real clock
 }
 
 // Backend is what the edge asks. Its errors become replies: a *Reply as it is written, an
@@ -106,6 +108,8 @@ type Envelope struct {
 	ESMTP       bool       // the peer greeted with EHLO
 	SMTPUTF8    bool       // the peer asked for SMTPUTF8 at MAIL
 	EightBit    bool       // the peer declared BODY=8BITMIME
+	RequireTLS  bool       // the peer asked for REQUIRETLS (RFC 8689): no host may get it in plain text
+	DSN         DSN        // which reports the peer asked for
 	RemoteIP    netip.Addr // see Session
 	Loopback    bool
 	TLS         *TLSState // nil without TLS
@@ -114,6 +118,20 @@ type Envelope struct {
 	Auth        AuthResults
 	Traceparent string   // W3C trace context, made for this message
 	Faults      []string // what is odd about the header, one word each: no_header, bad_field, no_from, many_from, bad_from
+}
+
+// DSN is what the sender wants to hear about a message's fate (RFC 3461). All of it is checked, and
+// printable text in one line.
+type DSN struct {
+	Return     string         // RET: FULL or HDRS; "" leaves it to us
+	EnvelopeID string         // ENVID, decoded; "" for none
+	Recipients []RecipientDSN // as long as Envelope.Recipients, in its order; nil when there was no peer to ask
+}
+
+// RecipientDSN is what the sender wants to hear about one recipient.
+type RecipientDSN struct {
+	Notify string // NEVER, or words of SUCCESS, FAILURE and DELAY with commas between them; "" leaves it to us
+	ORCPT  string // the recipient as the sender first wrote it, "rfc822;address", decoded; "" for none
 }
 
 // AuthResults holds what sender authentication found: a result word of RFC 8601 for each of

@@ -1,5 +1,5 @@
 // Package command reads the arguments of MAIL and RCPT: paths and parameters (RFC 5321 sections
-// 4.1.2 and 4.1.1.11, RFC 1870, RFC 6152, RFC 6531).
+// 4.1.2 and 4.1.1.11, RFC 1870, RFC 3461, RFC 6152, RFC 6531, RFC 8689).
 //
 // It is not the session: whether a command is allowed at that moment, and whether an address
 // exists, is not its business. What it lets through is well formed, so that nothing behind it
@@ -162,10 +162,28 @@ type Mail struct {
 	Size     int64 // declared, in bytes; 0 when it was not
 	UTF8     bool  // SMTPUTF8 was asked for
 	EightBit bool  // BODY=8BITMIME was declared
+
+	Return     string // RET: FULL or HDRS; "" when it was not given
+	EnvelopeID string // ENVID, decoded; "" when it was not given
+	RequireTLS bool   // REQUIRETLS was asked for
+}
+
+// Rcpt is a RCPT command that is in order.
+type Rcpt struct {
+	To     string // the address
+	Notify string // NOTIFY in capitals: NEVER, or a list of SUCCESS, FAILURE and DELAY; "" when it was not given
+	ORCPT  string // decoded, with its type in lower case: rfc822;address; "" when it was not given
+}
+
+// Offer is what this server takes of the parameters that not every server does.
+type Offer struct {
+	MaxBytes   int64 // of a message
+	DSN        bool  // RET, ENVID, NOTIFY and ORCPT
+	RequireTLS bool  // REQUIRETLS
 }
 
 // ParseMail reads the argument of MAIL. A nil refusal means that it is in order.
-func ParseMail(arg string, maxBytes int64) (m Mail, refusal *Refusal) {
+func ParseMail(arg string, offer Offer) (m Mail, refusal *Refusal) {
 	rest, ok := cutFold(arg, "FROM:")
 	if !ok {
 		return m, syntax("5.5.2", "Write MAIL FROM:<address>")
@@ -180,7 +198,7 @@ func ParseMail(arg string, maxBytes int64) (m Mail, refusal *Refusal) {
 		return m, refusal
 	}
 	for _, kv := range params {
-		if refusal := m.param(kv[0], kv[1], maxBytes); refusal != nil {
+		if refusal := m.param(kv[0], kv[1], offer); refusal != nil {
 			return m, refusal
 		}
 	}
@@ -190,14 +208,19 @@ func ParseMail(arg string, maxBytes int64) (m Mail, refusal *Refusal) {
 	return m, nil
 }
 
-func (m *Mail) param(name, value string, maxBytes int64) *Refusal {
+func (m *Mail) param(name, value string, offer Offer) *Refusal {
+	if offer.DSN {
+		if refusal, known := m.dsnParam(name, value); known {
+			return refusal
+		}
+	}
 	switch name {
 	case "SIZE":
 		if value == "" || len(value) > 20 || strings.Trim(value, "0123456789") != "" {
 			return syntax("5.5.4", "SIZE takes a number of bytes")
 		}
 		n, err := strconv.ParseInt(value, 10, 64)
-		if err != nil || n > maxBytes {
+		if err != nil || n > offer.MaxBytes {
 			return tooLarge()
 		}
 		m.Size = n
@@ -222,36 +245,57 @@ func (m *Mail) param(name, value string, maxBytes int64) *Refusal {
 		if value == "" || strings.ContainsFunc(value, func(r rune) bool { return r < '!' || r > '~' || r == '=' }) {
 			return syntax("5.5.4", "AUTH takes an address or <>")
 		}
+	case "REQUIRETLS":
+		if !offer.RequireTLS {
+			return unknown(name)
+		}
+		if value != "" {
+			return syntax("5.5.4", "REQUIRETLS takes no value")
+		}
+		m.RequireTLS = true
 	default:
-		return &Refusal{Code: 555, Enhanced: "5.5.4", Text: "Parameter " + name + " is not known here"}
+		return unknown(name)
 	}
 	return nil
 }
 
+func unknown(param string) *Refusal {
+	return &Refusal{Code: 555, Enhanced: "5.5.4", Text: "Parameter " + param + " is not known here"}
+}
+
 // ParseRcpt reads the argument of RCPT. domain completes <postmaster>.
-func ParseRcpt(arg, domain string, utf8 bool) (to string, refusal *Refusal) {
+func ParseRcpt(arg, domain string, utf8 bool, offer Offer) (r Rcpt, refusal *Refusal) {
 	rest, ok := cutFold(arg, "TO:")
 	if !ok {
-		return "", syntax("5.5.2", "Write RCPT TO:<address>")
+		return r, syntax("5.5.2", "Write RCPT TO:<address>")
 	}
 	p, rest, ok := parsePath(strings.TrimLeft(rest, " "), "postmaster")
 	if !ok || p.Addr == "" || p.local > 64 || len(p.Addr) > 254 {
-		return "", syntax("5.1.3", "The recipient's address is malformed; write RCPT TO:<address>")
+		return r, syntax("5.1.3", "The recipient's address is malformed; write RCPT TO:<address>")
 	}
 	params, refusal := parseParams(rest, "5.1.3")
 	if refusal != nil {
-		return "", refusal
+		return r, refusal
 	}
-	if len(params) > 0 {
-		return "", &Refusal{Code: 555, Enhanced: "5.5.4", Text: "Parameter " + params[0][0] + " is not known here"}
+	for _, kv := range params {
+		if !offer.DSN {
+			return r, unknown(kv[0])
+		}
+		refusal, known := r.dsnParam(kv[0], kv[1])
+		if !known {
+			return r, unknown(kv[0])
+		}
+		if refusal != nil {
+			return r, refusal
+		}
 	}
 	if !p.ascii && !utf8 {
-		return "", &Refusal{Code: 553, Enhanced: "5.6.7", Text: "An address beyond ASCII needs SMTPUTF8 at MAIL"}
+		return r, &Refusal{Code: 553, Enhanced: "5.6.7", Text: "An address beyond ASCII needs SMTPUTF8 at MAIL"}
 	}
-	if strings.EqualFold(p.Addr, "postmaster") {
-		return p.Addr + "@" + domain, nil
+	if r.To = p.Addr; strings.EqualFold(p.Addr, "postmaster") {
+		r.To += "@" + domain
 	}
-	return p.Addr, nil
+	return r, nil
 }
 
 // parseParams reads " NAME[=value] …". Names come back in upper case. junk is the enhanced
