@@ -68,6 +68,18 @@ type ChatMessage struct {
 	Deleted   bool           `json:"deleted,omitempty"`   // taken away: Text is ""
 	Mentions  []int64        `json:"mentions,omitempty"`  // user_ids
 	Reactions []ChatReaction `json:"reactions,omitempty"`
+
+	Attachments []ChatAttachment `json:"attachments,omitempty"`
+}
+
+// ChatAttachment is a file that goes with a line. It is at /rooms/{room}/attachments/{id}.
+type ChatAttachment struct {
+	ID     int64  `json:"id"`
+	Name   string `json:"name"`
+	Type   string `json:"type"`            // as the bytes look, "image/png"
+	Size   int64  `json:"size"`            // bytes
+	Width  int    `json:"width,omitempty"` // of a picture that pages show, absent for what is to be saved
+	Height int    `json:"height,omitempty"`
 }
 
 // ChatReaction is one emoji under a line.
@@ -137,6 +149,8 @@ type ChatNewMessage struct {
 	Text   string `json:"text"`
 	// ReplyTo is the id of the line that this one answers; 0 is none.
 	ReplyTo int64 `json:"reply_to,omitempty"`
+	// Attachments are the ids of files that the sender uploaded to this room, at most 10.
+	Attachments []int64 `json:"attachments,omitempty"`
 }
 
 // Chat is a client of the chat service.

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"uniqverse/internal/auth"
 	"uniqverse/internal/web"
 	"uniqverse/services/chat"
+	"uniqverse/services/chat/attachment"
 	"uniqverse/services/desk"
 	"uniqverse/services/game"
 	"uniqverse/services/portal"
@@ -86,6 +89,11 @@ func (n *Node) chat(_ context.Context, _ *web.Site) (part, error) {
 	tickets := desk.New(desk.Options{Store: store.NewDesk(n.db), Users: n.auth, Log: n.opts.Log.With("svc", "desk"), Now: n.opts.Now})
 	rooms := chat.New(chat.Options{Store: chatstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Moderator: xengine.New(xengine.Options{}),
 		Tickets: tickets.Newest, Log: log, Now: n.opts.Now})
-	n.services = append(n.services, running{"chat", rooms.Run}, running{"desk", tickets.Run})
-	return part{"chat", "Chat", append(rooms.Endpoints(), tickets.Endpoints()...), rooms.Discovery()}, nil
+	folder, err := attachment.OpenFolder(filepath.Join(n.cfg.DataDir, "attachments"))
+	if err != nil {
+		return part{}, fmt.Errorf("VEZE_DATA_DIR (--data) is %q, and its folder attachments cannot be used: %w; make it a folder that this user may write", n.cfg.DataDir, cause(err))
+	}
+	files := attachment.New(attachment.Options{Store: chatstore.NewAttachments(n.db), Folder: folder, Rooms: rooms, Hub: n.hub, Log: log, Now: n.opts.Now})
+	n.services = append(n.services, running{"chat", rooms.Run}, running{"desk", tickets.Run}, running{"attachments", files.Run})
+	return part{"chat", "Chat", slices.Concat(rooms.Endpoints(), files.Endpoints(), tickets.Endpoints()), rooms.Discovery()}, nil
 }

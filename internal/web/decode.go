@@ -104,9 +104,12 @@ func readParams(c *Call) (params, error) {
 	}
 	q.Del("access_token")
 	p.text = q
+	if c.endpoint != nil && c.endpoint.ownBody != nil {
+		return p, p.checkText()
+	}
 	body, err := io.ReadAll(c.Request.Body)
 	if err != nil {
-		return p, bodyError(err)
+		return p, BodyError(err)
 	}
 	if len(body) == 0 {
 		return p, p.checkText()
@@ -239,7 +242,9 @@ func (p *params) addText(f url.Values) {
 	}
 }
 
-func bodyError(err error) error {
+// BodyError says what was wrong when a request's body could not be read: errs.TooLarge beyond the endpoint's
+// bound, errs.Malformed when it ended early.
+func BodyError(err error) error {
 	var tooBig *http.MaxBytesError
 	if errors.As(err, &tooBig) {
 		return errs.New(errs.TooLarge, "the body is larger than the %d bytes that this address takes", tooBig.Limit)

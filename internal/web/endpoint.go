@@ -39,6 +39,7 @@ type Endpoint struct {
 	maxBody  int64
 	status   int
 	longLife bool
+	ownBody  []string            // the types of body that the endpoint reads by itself; nil for what is decoded
 	passes   bool                // another handler reads the request: nothing is decoded here
 	noAuth   bool                // health and the like: nobody is asked who they are
 	guarded  bool                // refused from foreign pages whoever calls
@@ -167,6 +168,13 @@ func (e Endpoint) ParamsFirst() Endpoint {
 // authenticates, limits and bounds.
 func (e Endpoint) PassThrough() Endpoint {
 	e.passes, e.noAuth, e.longLife, e.maxBody = true, true, true, 1<<40
+	return e
+}
+
+// ReadsBody leaves the body, of at most so many bytes and one of the given media types (any, with "*/*"), to
+// the function: it reads Call.Request.Body, which has five minutes to arrive. Parameters come from path and query.
+func (e Endpoint) ReadsBody(bytes int64, types ...string) Endpoint {
+	e.maxBody, e.ownBody = bytes, types
 	return e
 }
 

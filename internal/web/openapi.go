@@ -84,7 +84,7 @@ func (e Endpoint) operation() object {
 	var params []object
 	if e.in != nil && e.in.Kind() == reflect.Struct {
 		for _, f := range fields(e.in) {
-			if f.inPath || e.Method == http.MethodGet || e.Method == http.MethodDelete {
+			if f.inPath || e.ownBody != nil || e.Method == http.MethodGet || e.Method == http.MethodDelete {
 				params = append(params, f.parameter())
 			}
 		}
@@ -92,7 +92,13 @@ func (e Endpoint) operation() object {
 	if len(params) > 0 {
 		op["parameters"] = params
 	}
-	if e.Method == http.MethodPost || e.Method == http.MethodPut || e.Method == http.MethodPatch {
+	if e.ownBody != nil {
+		media := object{}
+		for _, t := range e.ownBody {
+			media[t] = object{"schema": object{"type": "string", "format": "binary"}}
+		}
+		op["requestBody"] = object{"content": media, "required": true}
+	} else if e.Method == http.MethodPost || e.Method == http.MethodPut || e.Method == http.MethodPatch {
 		if s := bodySchema(e.in); s != nil {
 			media := object{"application/json": object{"schema": s}}
 			if s["type"] == "object" {
@@ -313,7 +319,7 @@ func (e Endpoint) doc() templates.Endpoint {
 			in := "query or body"
 			if f.inPath {
 				in = "path"
-			} else if e.Method == http.MethodGet {
+			} else if e.Method == http.MethodGet || e.ownBody != nil {
 				in = "query"
 			}
 			typ, _ := f.schema["type"].(string)

@@ -11,7 +11,10 @@ import (
 	"uniqverse/internal/errs"
 )
 
-const defaultMaxBody = 1 << 20
+const (
+	defaultMaxBody = 1 << 20
+	uploadTime     = 5 * time.Minute // for a body that an endpoint reads by itself
+)
 
 // run takes one request through an endpoint: who, whether, how often, what, answer.
 func (c *Call) run(e *Endpoint, r *http.Request) {
@@ -39,8 +42,13 @@ func (c *Call) run(e *Endpoint, r *http.Request) {
 	if e.longLife {
 		c.giveBack() // a stream holds no slot of the short requests
 	} else {
+		wait := c.handler.opts.Limits.BodyTime
+		if e.ownBody != nil {
+			c.giveBack() // as long as it takes to arrive
+			wait = uploadTime
+		}
 		rc := http.NewResponseController(c.w)
-		rc.SetReadDeadline(time.Now().Add(c.handler.opts.Limits.BodyTime)) // not supported in process: nothing to guard there
+		rc.SetReadDeadline(time.Now().Add(wait)) // not supported in process: nothing to guard there
 	}
 	out, err := e.serve(c)
 	if err != nil {

@@ -135,6 +135,21 @@ func (s *Service) enter(ctx context.Context, c web.Caller, id int64) (sockets.En
 	return sockets.Entry{Head: room.Head, Since: seenFrom(c, st), Audience: audience(room)}, err
 }
 
+// Reader returns the seq after which the caller may read a room, or says why they may not; for what stands beside rooms.
+func (s *Service) Reader(ctx context.Context, c web.Caller, room int64) (since int64, err error) {
+	_, st, err := s.readable(ctx, c, room)
+	return seenFrom(c, st), err
+}
+
+// Writer says why the caller may not say anything in a room; nil when they may.
+func (s *Service) Writer(ctx context.Context, c web.Caller, room int64) error {
+	r, st, err := s.readable(ctx, c, room)
+	if err != nil {
+		return err
+	}
+	return mayWrite(c, r, st, s.opts.Now())
+}
+
 // entered is readable inside a transaction, where the answer holds until its end.
 func entered(c web.Caller, tx Tx, id int64) (Room, Standing, error) {
 	room, err := tx.Room(id)

@@ -47,6 +47,8 @@ type Lines interface {
 	Versions(ctx context.Context, message int64) ([]api.ChatVersion, error)
 	// Reactions returns the reactions to lines by the lines' ids; those of the user are theirs.
 	Reactions(ctx context.Context, user int64, ids []int64) (map[int64][]api.ChatReaction, error)
+	// Attachments returns the files of lines by the lines' ids, each in the order in which they were given.
+	Attachments(ctx context.Context, ids []int64) (map[int64][]api.ChatAttachment, error)
 	// Unread returns the rooms that the viewer is a member of or has read in, with what they have not read.
 	Unread(ctx context.Context, v Viewer, limit int) ([]api.ChatUnread, error)
 	// Reports returns what was reported in a room, the newest first.
@@ -74,10 +76,12 @@ type LineTx interface {
 	Message(room, id int64) (Line, error)
 	// EditMessage stores the new text, time and mentions of a line, and the text that it had, written at was.
 	EditMessage(m api.ChatMessage, before string, was api.Time) error
-	// DeleteMessage marks a line as taken away.
+	// DeleteMessage marks a line as taken away, and its files as gone.
 	DeleteMessage(m api.ChatMessage) error
 	// Mention replaces whom the line with the seq mentions.
 	Mention(room, seq int64, before, users []int64) error
+	// Attach gives files of the owner to a line of their room and returns them; errs.Invalid names the one that is not there for it.
+	Attach(m api.ChatMessage, owner string, files []int64) ([]api.ChatAttachment, error)
 	// React adds a reaction or takes it away; count is of its emoji and kinds of all emoji after that.
 	React(message, user int64, emoji string, on bool) (count, kinds int, changed bool, err error)
 	// AddReport stores a report; errs.Conflict when this person reported the line before.

@@ -15,6 +15,7 @@ const maxReactions = 20 // different emoji under one line
 type Line struct {
 	api.ChatMessage
 	Reacted int // reactions, of all emoji
+	Files   int // how many go with it
 }
 
 // messageEdited is the payload of chat.message.edited.

@@ -11,16 +11,23 @@ import (
 	"uniqverse/services/chat/text"
 )
 
-// shown brings lines into the form in which callers see them: with their reactions, and without the text of
-// those that were taken away.
+// shown brings lines into the form in which callers see them: with their reactions and files, and without the text
+// of those that were taken away.
 func (s *Service) shown(c *web.Call, lines []Line) ([]api.ChatMessage, error) {
-	var ids []int64
+	var ids, with []int64
 	for _, l := range lines {
 		if l.Reacted > 0 && !l.Deleted {
 			ids = append(ids, l.ID)
 		}
+		if l.Files > 0 && !l.Deleted {
+			with = append(with, l.ID)
+		}
 	}
 	reactions, err := s.store.Reactions(c.Context(), c.Caller.ID, ids)
+	if err != nil {
+		return nil, err
+	}
+	files, err := s.store.Attachments(c.Context(), with)
 	if err != nil {
 		return nil, err
 	}
@@ -29,7 +36,7 @@ func (s *Service) shown(c *web.Call, lines []Line) ([]api.ChatMessage, error) {
 		if l.Deleted {
 			l.Text, l.Mentions = "", nil
 		}
-		l.Reactions = reactions[l.ID]
+		l.Reactions, l.Attachments = reactions[l.ID], files[l.ID]
 		out[i] = l.ChatMessage
 	}
 	return out, nil

@@ -71,7 +71,10 @@ type messageCreated struct {
 	Flags     json.RawMessage `json:"flags"`
 	ReplyTo   int64           `json:"reply_to,omitempty"`
 	Mentions  []int64         `json:"mentions,omitempty"`
-	Nonce     string          `json:"nonce,omitempty"` // that came with the line
+
+	Attachments []api.ChatAttachment `json:"attachments,omitempty"`
+
+	Nonce string `json:"nonce,omitempty"` // that came with the line
 }
 
 // print hashes the parameters of a send as they were given, without the key.

@@ -8,6 +8,7 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/services/chat/attachment"
 	"uniqverse/services/chat/text"
 )
 
@@ -60,7 +61,9 @@ type sendIn struct {
 	Room   int64  `path:"id" doc:"the room's id"`
 	UserID int64  `json:"user_id,omitempty" min:"1" doc:"who says it; the caller when left out"`
 	Handle string `json:"handle,omitempty" doc:"their name, such as @pilot; the caller's when left out"`
-	Text   string `json:"text" web:"required" doc:"plain text, 1 to 4000 characters"`
+	Text   string `json:"text,omitempty" doc:"plain text, 1 to 4000 characters; may be empty where files go with the line"`
+
+	Attachments []int64 `json:"attachments,omitempty" max:"10" doc:"ids of files that the sender uploaded to this room"`
 
 	ReplyTo int64  `json:"reply_to,omitempty" min:"1" doc:"id of the line of this room that it answers"`
 	Nonce   string `json:"nonce,omitempty" max:"128" doc:"the same as an Idempotency-Key, and told with the event"`
@@ -70,7 +73,7 @@ type sendIn struct {
 // decided is decided in it.
 func (s *Service) send(c *web.Call, in sendIn) (any, error) {
 	line, err := text.Line(in.Text)
-	if err != nil {
+	if err != nil && (in.Text != "" || len(in.Attachments) == 0) {
 		return nil, err
 	}
 	author, err := s.people.Author(c.Context(), c.Caller, in.UserID, in.Handle)
@@ -165,8 +168,11 @@ func (s *Service) keep(c *web.Call, tx Tx, in sendIn, refusal error, m api.ChatM
 	if m.ID, err = tx.AddMessage(m); err != nil {
 		return api.ChatSent{}, err
 	}
+	if m.Attachments, err = tx.Attach(m, attachment.Owner(c.Caller), in.Attachments); err != nil {
+		return api.ChatSent{}, err
+	}
 	ev, err := c.Event(event.ChatMessageCreated, messageCreated{MessageID: m.ID, UserID: m.UserID, Handle: m.Handle, Text: m.Text, Flags: m.Flags,
-		ReplyTo: m.ReplyTo, Mentions: m.Mentions, Nonce: in.Nonce})
+		ReplyTo: m.ReplyTo, Mentions: m.Mentions, Attachments: m.Attachments, Nonce: in.Nonce})
 	if err != nil {
 		return api.ChatSent{}, err
 	}

@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,6 +23,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/internal/ws"
 	"uniqverse/services/chat"
+	"uniqverse/services/chat/attachment"
 	"uniqverse/services/chat/live"
 	"uniqverse/services/xengine"
 	"uniqverse/store"
@@ -97,13 +100,15 @@ func (p people) Ensure(ctx context.Context, name string) (auth.User, error) {
 
 // world is a running chat on a real store.
 type world struct {
-	t    *testing.T
-	dir  string
-	db   *store.DB
-	hub  *hub.Local
-	svc  *chat.Service
-	srv  *httptest.Server
-	stop func()
+	t   *testing.T
+	dir string
+	db  *store.DB
+	hub *hub.Local
+	svc *chat.Service
+	srv *httptest.Server
+
+	files *attachment.Service
+	stop  func()
 }
 
 // start opens a world in dir ("" for a new one); the test's end closes it.
@@ -137,19 +142,27 @@ func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOpt
 	}
 	opts.Hub = w.hub
 	w.svc = chat.New(opts)
+	folder, err := attachment.OpenFolder(w.folder())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.files = attachment.New(attachment.Options{Store: chatstore.NewAttachments(w.db), Folder: folder, Rooms: w.svc, Hub: w.hub, Now: opts.Now})
 	set, err := templates.New(templates.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := web.New(web.Options{Service: "chat", Title: "Chat", Version: "0", Discovery: w.svc.Discovery(), Endpoints: w.svc.Endpoints(), Auth: who{}, Templates: set,
+	h, err := web.New(web.Options{Service: "chat", Title: "Chat", Version: "0", Discovery: w.svc.Discovery(), Endpoints: slices.Concat(w.svc.Endpoints(), w.files.Endpoints()), Auth: who{}, Templates: set,
 		Site: site, Metrics: metrics.NewSet(), Log: slog.New(slog.DiscardHandler), Now: time.Now, Limits: web.Limits{PerUser: 1e6, UserBurst: 1e6}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.srv = httptest.NewServer(h)
 	running, cancel := context.WithCancel(ctx)
-	done := make(chan error, 1)
-	go func() { done <- w.svc.Run(running) }()
+	parts := []func(context.Context) error{w.svc.Run, w.files.Run}
+	done := make(chan error, len(parts))
+	for _, run := range parts {
+		go func() { done <- run(running) }()
+	}
 	stopped := false
 	w.stop = func() {
 		if stopped {
@@ -157,8 +170,10 @@ func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOpt
 		}
 		stopped = true
 		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("run: %v", err)
+		for range parts {
+			if err := <-done; err != nil {
+				t.Errorf("run: %v", err)
+			}
 		}
 		w.srv.CloseClientConnections()
 		w.srv.Close()
@@ -170,6 +185,9 @@ func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOpt
 	t.Cleanup(w.stop)
 	return w
 }
+
+// folder is where the world's attachments lie.
+func (w *world) folder() string { return filepath.Join(w.dir, "attachments") }
 
 // answer is what a call was answered with.
 type answer struct {

@@ -16,13 +16,13 @@ import (
 	"uniqverse/store"
 )
 
-const messageColumns = `id, room_id, seq, user_id, handle, text, flags, created_at, reply_to, edited_at, deleted_at, reactions, mentions`
+const messageColumns = `id, room_id, seq, user_id, handle, text, flags, created_at, reply_to, edited_at, deleted_at, reactions, mentions, files`
 
 func scanMessage(row store.RowScanner) (chat.Line, error) {
 	var m chat.Line
 	var flags, mentions string
 	var deleted int64
-	if err := row.Scan(&m.ID, &m.RoomID, &m.Seq, &m.UserID, &m.Handle, &m.Text, &flags, &m.CreatedAt, &m.ReplyTo, &m.EditedAt, &deleted, &m.Reacted, &mentions); err != nil {
+	if err := row.Scan(&m.ID, &m.RoomID, &m.Seq, &m.UserID, &m.Handle, &m.Text, &flags, &m.CreatedAt, &m.ReplyTo, &m.EditedAt, &deleted, &m.Reacted, &mentions, &m.Files); err != nil {
 		return m, err
 	}
 	m.Flags, m.Deleted = json.RawMessage(flags), deleted != 0
@@ -169,9 +169,12 @@ func (tx txn) EditMessage(m api.ChatMessage, before string, was api.Time) error 
 	return err
 }
 
-// DeleteMessage marks a line as taken away.
+// DeleteMessage marks a line as taken away, and its files as gone.
 func (tx txn) DeleteMessage(m api.ChatMessage) error {
 	if _, err := tx.Exec(`UPDATE chat_messages SET deleted_at = $2 WHERE id = $1`, m.ID, tx.Now().UnixMilli()); err != nil {
+		return err
+	}
+	if err := tx.detach(m.ID); err != nil {
 		return err
 	}
 	return tx.Mention(m.RoomID, m.Seq, m.Mentions, nil)
