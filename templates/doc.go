@@ -21,6 +21,7 @@
 //	PageInbox         email_inbox         InboxView         email / and /inbox
 //	PageMessage       email_message       MessageView       email /messages/{id}
 //	PageQueue         email_queue         QueueView         email /queue
+//	PageQueueEntry    email_queue_entry   QueueEntryView    email /queue/{id}
 //	PageChatHome      chat_home           ChatHomeView      chat /
 //	PageRooms         chat_rooms          RoomsView         chat /rooms
 //	PageRoom          chat_room           RoomView          chat /rooms/{id}

@@ -144,6 +144,12 @@ func emailSamples() []sample {
 			{ID: 13, QueueID: "R8VXQ7AZ2M5PLD4T", From: pilot.Email, Recipient: "news@orbit.example", State: "queued", Attempts: 2, Next: noon.Add(11 * time.Minute), LastReply: "450 4.2.1 Mailbox busy, try again later", Host: "mx.orbit.example [192.0.2.7]", Created: before(20 * time.Minute), Actions: []string{"retry", "hold", "drop"}},
 			{ID: 12, QueueID: "A1VXQ7AZ2M5PLD4T", Recipient: "gone@comet.example", State: "bounced", Attempts: 1, LastReply: "550 5.1.1 No such user", Host: "mx.comet.example [192.0.2.9]", Created: before(50 * time.Hour), Actions: []string{"retry"}},
 			{ID: 11, MessageID: 400, QueueID: "B2VXQ7AZ2M5PLD4T", From: pilot.Email, Recipient: "nova@yards.example", State: "sent", Attempts: 1, LastReply: "250 2.0.0 queued as 7", Host: "mx.yards.example [192.0.2.8]", Created: before(60 * time.Hour)}}}
+	queue.Paused, queue.PauseReason, queue.State, queue.Bulk = true, "the smarthost moves tonight", "held", []string{"release", "drop"}
+	queue.Domains = []templates.QueueDomain{{Name: "orbit.example", Paused: true, Reason: "asked us to stop"}, {Name: "dead.example", Failures: 3, Retry: noon.Add(20 * time.Minute), LastReply: "the host did not answer in time"}}
+	queue.Rules = []templates.QueueRule{{ID: 1, Pattern: "*.yards.example", Redirect: "qa@vezeuniqverse.com"}, {ID: 2, Pattern: "nova@comet.example"}}
+	entry := templates.QueueEntryView{OutboundRow: queue.Rows[1], Here: "/queue/13", Original: "all@orbit.example", Notify: "of failure and delay", CanMove: true, SendAt: before(20 * time.Minute), Attempt: []templates.AttemptRow{
+		{Number: 1, At: before(19 * time.Minute), Took: 30 * time.Second, Verdict: "later", Reply: "the host did not answer in time"},
+		{Number: 2, At: before(4 * time.Minute), Took: 420 * time.Millisecond, Verdict: "later", Host: "mx.orbit.example [192.0.2.7]", TLS: "TLS 1.3, verified", Reply: "450 4.2.1 Mailbox busy, try again later"}}}
 	frame := templates.Page{Title: "Inbox", Service: templates.Email, Prefix: "/proxy/email", Path: "/inbox"}
 	at := func(path, title string) templates.Page { p := frame; p.Path, p.Title = path, title; return p }
 	return []sample{
@@ -154,6 +160,8 @@ func emailSamples() []sample {
 		{templates.PageMessage, "html", at("/messages/442", msg.Subject).With(html)},
 		{templates.PageQueue, "", at("/queue", "Queue").With(queue)},
 		{templates.PageQueue, "empty", at("/queue?state=held", "Queue").With(templates.QueueView{Here: "/queue?state=held"})},
+		{templates.PageQueueEntry, "", at("/queue/13", "Mail to news@orbit.example").With(entry)},
+		{templates.PageQueueEntry, "untried", at("/queue/14", "Mail to harbour@yards.example").With(templates.QueueEntryView{OutboundRow: queue.Rows[0], Here: "/queue/14", Notify: "none wanted"})},
 		{templates.PageMessage, "bare", at("/messages/9", "(no subject)").With(templates.MessageView{ID: 9, Mailbox: pilot.Email})},
 	}
 }

@@ -21,6 +21,67 @@ type EmailQueueEntry struct {
 	Host      string `json:"host"`       // that was talked to last
 	CreatedAt Time   `json:"created_at"`
 	UpdatedAt Time   `json:"updated_at"`
+
+	SendAt     Time   `json:"send_at"`               // when its sender wants it sent; null for at once
+	Original   string `json:"original,omitempty"`    // the recipient that its sender wrote, where that is another one
+	Notify     string `json:"notify,omitempty"`      // what the sender wants reports of (RFC 3461)
+	EnvelopeID string `json:"envelope_id,omitempty"` // of the sender, for reports
+	RequireTLS bool   `json:"require_tls,omitempty"`
+}
+
+// EmailQueueAttempt is how one attempt went.
+type EmailQueueAttempt struct {
+	Attempt int    `json:"attempt"`
+	BeganAt Time   `json:"began_at"`
+	EndedAt Time   `json:"ended_at"`
+	Verdict string `json:"verdict"` // delivered, later, refused, stopped
+	Host    string `json:"host"`
+	TLS     string `json:"tls"`   // "TLS 1.3, verified", "TLS 1.2", "" without
+	Code    int    `json:"code"`  // of the host's reply; 0 when there was none
+	Reply   string `json:"reply"` // of the host, or what went wrong on our side
+}
+
+// EmailQueueDetail is an entry and its attempts, oldest first. One whose process died is missing.
+type EmailQueueDetail struct {
+	EmailQueueEntry
+	Log []EmailQueueAttempt `json:"log"`
+}
+
+// EmailQueueDomain is a domain that is paused, or whose hosts do not answer. "*" is all that leaves.
+type EmailQueueDomain struct {
+	Domain    string `json:"domain"`
+	Paused    bool   `json:"paused"`
+	PausedAt  Time   `json:"paused_at"`
+	Reason    string `json:"reason"`
+	Failures  int    `json:"failures"` // in a row, of its hosts to answer
+	RetryAt   Time   `json:"retry_at"` // nothing is tried before
+	LastReply string `json:"last_reply"`
+}
+
+// EmailQueueDomains are the domains that are paused or in trouble.
+type EmailQueueDomains struct {
+	Paused  bool               `json:"paused"` // nothing at all leaves
+	Domains []EmailQueueDomain `json:"domains"`
+}
+
+// EmailQueueRule lets mail out although everything is held.
+type EmailQueueRule struct {
+	ID        int64  `json:"id"`
+	Pattern   string `json:"pattern"`            // an address, a domain, or *.domain
+	Redirect  string `json:"redirect,omitempty"` // who gets it instead
+	CreatedAt Time   `json:"created_at"`
+}
+
+// EmailQueueRules are all rules, oldest first.
+type EmailQueueRules struct {
+	Rules []EmailQueueRule `json:"rules"`
+}
+
+// EmailQueueChanged says what an action on many entries did.
+type EmailQueueChanged struct {
+	Changed int  `json:"changed"`
+	Skipped int  `json:"skipped"` // their state forbids it
+	More    bool `json:"more"`    // there are more than one call takes: ask again
 }
 
 // EmailQueue is one page of the queue, newest first, and how many entries there are in each state.

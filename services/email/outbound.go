@@ -123,11 +123,7 @@ func (s *Service) enqueue(tx Tx, in *incoming, rawID int64, here []Message) erro
 	}
 	for _, e := range in.away {
 		e.QueueID, e.RawID, e.MessageID, e.User, e.ReversePath = in.env.ID, rawID, in.copyID, in.sender, in.env.ReversePath
-		e.State, e.NextAt = queue.Queued, tx.Now()
-		if s.HoldAll {
-			e.State, e.Reason = queue.Held, queue.HeldBySetting
-		}
-		if _, err := tx.Enqueue(e); err != nil {
+		if _, err := s.queue.Admit(tx, e); err != nil {
 			return err
 		}
 	}
@@ -200,6 +196,15 @@ func (o office) Tell(ctx context.Context, e queue.Entry, out queue.Outcome) (fun
 		}
 		return s.store(tx, report)
 	}, nil
+}
+
+// Gone removes files of messages that nothing refers to any more.
+func (o office) Gone(files []string) {
+	for _, name := range files {
+		if nameOK(name) {
+			o.s.files.settle(name, false)
+		}
+	}
 }
 
 // report writes the notification about an entry, as a message on its way into the sender's mailbox.

@@ -361,7 +361,7 @@ func TestCrashRepeatsOneAttempt(t *testing.T) {
 	w := start(t, dir, func(o *email.Options) { o.HoldAll = false })
 	w.json("POST", "/api/send", "demo", `{"to":["bob@example.org"],"text":"x"}`, 202, nil)
 	st := mailstore.New(w.db)
-	claimed, err := st.Claim(t.Context(), time.Now(), time.Now().Add(queue.Lease), 10, nil)
+	claimed, err := st.Claim(t.Context(), queue.Want{Now: time.Now(), Lease: time.Now().Add(queue.Lease), Most: 10})
 	if err != nil || len(claimed) != 1 || claimed[0].Attempts != 1 {
 		t.Fatalf("claimed %+v, %v", claimed, err)
 	}
@@ -371,7 +371,7 @@ func TestCrashRepeatsOneAttempt(t *testing.T) {
 	w.peer.result = queue.Result{Verdict: queue.Delivered, Reply: "250 ok"}
 	st = mailstore.New(w.db)
 	for _, after := range []time.Duration{0, queue.Lease - time.Minute} {
-		if again, err := st.Claim(t.Context(), time.Now().Add(after), time.Now().Add(after+queue.Lease), 10, nil); err != nil || len(again) != 0 {
+		if again, err := st.Claim(t.Context(), queue.Want{Now: time.Now().Add(after), Lease: time.Now().Add(after + queue.Lease), Most: 10}); err != nil || len(again) != 0 {
 			t.Fatalf("%v later the entry was handed out a second time: %+v, %v", after, again, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
 	"time"
 
 	"uniqverse/internal/errs"
@@ -19,18 +20,25 @@ var (
 )
 
 const queueColumns = `id, queue_id, raw_id, message_id, user_name, reverse_path, recipient, domain, state, reason, attempts, next_at, lease_until, delayed,
-	last_reply, host, created_at, updated_at`
+	last_reply, host, created_at, updated_at, since, not_before, notify, orcpt, ret, envid, require_tls`
 
 func scanQueueEntry(row store.RowScanner) (queue.Entry, error) {
 	var (
-		e                             queue.Entry
-		next, lease, created, updated int64
+		e                                               queue.Entry
+		next, lease, created, updated, since, notBefore int64
 	)
 	err := row.Scan(&e.ID, &e.QueueID, &e.RawID, &e.MessageID, &e.User, &e.ReversePath, &e.Recipient, &e.Domain, &e.State, &e.Reason, &e.Attempts, &next, &lease,
-		&e.Delayed, &e.LastReply, &e.Host, &created, &updated)
+		&e.Delayed, &e.LastReply, &e.Host, &created, &updated, &since, &notBefore, &e.Notify, &e.ORCPT, &e.Return, &e.EnvelopeID, &e.RequireTLS)
+	e.Since, e.NotBefore = timeOf(since), timeOf(notBefore)
 	e.NextAt, e.LeaseUntil, e.Created, e.Updated = timeOf(next), timeOf(lease), timeOf(created), timeOf(updated)
 	return e, missing(err, "mail in the queue")
 }
+
+// The same for one domain alone; its own index has the entries that wait.
+const (
+	dueOnlyQuery     = `SELECT ` + queueColumns + ` FROM email_queue WHERE due_at <= $1 AND domain = $3 ORDER BY due_at, id LIMIT $2`
+	nextDueOnlyQuery = `SELECT due_at FROM email_queue WHERE due_at IS NOT NULL AND domain = $1 ORDER BY due_at, id LIMIT 1`
+)
 
 // dueQuery finds what is due at $1, at most $2, without the domains after them; nextDueQuery when the next one is. Both
 // walk one index in its order and stop: with a hundred thousand entries due, a claim reads the few that it takes.
@@ -66,39 +74,35 @@ func fullDomains(args []any, full []string) []any {
 }
 
 // Claim durably hands out entries that are due. See queue.Store.
-func (s Store) Claim(ctx context.Context, now, lease time.Time, most int, busy map[string]int) ([]queue.Entry, error) {
+func (s Store) Claim(ctx context.Context, w queue.Want) ([]queue.Entry, error) {
 	var claimed []queue.Entry
 	err := s.db.Write(ctx, nil, func(tx *store.Tx) error {
-		claimed = nil
-		running := map[string]int{}
+		c := claim{txn: txn{tx}, Want: w, running: map[string]int{}, domains: map[string]queue.Domain{}, probed: map[string]bool{}}
 		var full []string
-		for d, n := range busy {
-			if running[d] = n; n >= queue.PerDomain {
+		for d, n := range w.Busy {
+			if c.running[d] = n; n >= queue.PerDomain {
 				full = append(full, d)
 			}
 		}
 		// More than are wanted: those of one domain beyond its share are passed over.
-		args := fullDomains([]any{now.UnixMilli(), most * 8}, full)
-		rows, err := tx.Query(dueQuery, args...)
+		text, args := dueQuery, fullDomains([]any{w.Now.UnixMilli(), w.Most * 8}, full)
+		if w.Only != "" {
+			text, args = dueOnlyQuery, []any{w.Now.UnixMilli(), w.Most * 8, w.Only}
+		}
+		rows, err := tx.Query(text, args...)
 		due, err := store.CollectRows(rows, err, scanQueueEntry)
 		if err != nil {
 			return err
 		}
 		for _, e := range due {
-			if len(claimed) == most {
+			if len(c.out) == w.Most {
 				break
 			}
-			if running[e.Domain] >= queue.PerDomain {
-				continue
-			}
-			running[e.Domain]++
-			e.State, e.LeaseUntil, e.Attempts, e.Updated = queue.Sending, lease.Truncate(time.Millisecond), e.Attempts+1, now
-			if _, err := tx.Exec(`UPDATE email_queue SET state = 'sending', lease_until = $1, due_at = $1, attempts = $2, updated_at = $3 WHERE id = $4`,
-				e.LeaseUntil.UnixMilli(), e.Attempts, now.UnixMilli(), e.ID); err != nil {
+			if err := c.take(e); err != nil {
 				return err
 			}
-			claimed = append(claimed, e)
 		}
+		claimed = c.out
 		return nil
 	})
 	if err != nil {
@@ -107,21 +111,98 @@ func (s Store) Claim(ctx context.Context, now, lease time.Time, most int, busy m
 	return claimed, nil
 }
 
+// claim is one transaction of Claim.
+type claim struct {
+	txn
+	queue.Want
+	running map[string]int
+	domains map[string]queue.Domain
+	probed  map[string]bool // domains in trouble that got their one entry
+	out     []queue.Entry
+}
+
+// putOffMost is how many entries of a domain a claim puts off besides the ones that it met.
+const putOffMost = 500
+
+// take hands an entry out, passes it over, or puts it off because of its domain.
+func (c *claim) take(e queue.Entry) error {
+	d, known := c.domains[e.Domain]
+	if !known {
+		var err error
+		if d, err = c.DomainState(e.Domain); err != nil {
+			return err
+		}
+		c.domains[e.Domain] = d
+	}
+	if d.Blocked(c.Now) && !(d.Paused.IsZero() && e.Expired(c.Now)) {
+		return c.putOff(e, d)
+	}
+	if c.running[e.Domain] >= queue.PerDomain {
+		return nil
+	}
+	if d.Failures > 0 && !d.RetryAt.IsZero() {
+		// Whether its hosts answer again is tried with one entry; until that is known the others wait.
+		d.RetryAt = c.Now.Add(queue.Lease)
+		c.domains[e.Domain] = d
+		if err := c.SaveDomain(d); err != nil {
+			return err
+		}
+	}
+	c.running[e.Domain]++
+	e.State, e.LeaseUntil, e.Attempts, e.Updated = queue.Sending, c.Lease.Truncate(time.Millisecond), e.Attempts+1, c.Now
+	c.out = append(c.out, e)
+	_, err := c.Exec(`UPDATE email_queue SET state = 'sending', lease_until = $1, due_at = $1, attempts = $2, updated_at = $3 WHERE id = $4`,
+		e.LeaseUntil.UnixMilli(), e.Attempts, c.Now.UnixMilli(), e.ID)
+	return err
+}
+
+// putOff takes an entry out of what is due, and some more of its domain the first time. What is backed off is due again a
+// little after the domain is, each at a time of its own; what is paused when it is resumed. An entry whose lease is over waits
+// as a queued one, so that whoever held it cannot write a result any more.
+func (c *claim) putOff(e queue.Entry, d queue.Domain) error {
+	more := 0
+	if !c.probed[d.Name] {
+		c.probed[d.Name], more = true, putOffMost
+	}
+	const spread = `$1 + (id * 7919) % 60000`
+	at, args := `NULL`, []any{nil}
+	if d.Paused.IsZero() {
+		at, args = `min(`+spread+`, CASE since WHEN 0 THEN `+spread+` ELSE since + $2 END)`, []any{d.RetryAt.UnixMilli(), queue.MaxAge.Milliseconds()}
+	} else {
+		args = []any{0, 0}
+	}
+	set := `UPDATE email_queue SET due_at = ` + at + `, state = 'queued', lease_until = 0 WHERE $1 >= 0 AND $2 >= 0 AND `
+	if _, err := c.Exec(set+`id = $3`, append(args, e.ID)...); err != nil || more == 0 {
+		return err
+	}
+	_, err := c.Exec(set+`id IN (SELECT id FROM email_queue WHERE domain = $3 AND state = 'queued' AND due_at <= $4 LIMIT $5)`, append(args, d.Name, c.Now.UnixMilli(), more)...)
+	return err
+}
+
 // NextDue returns when the next entry is due; zero when none waits.
-func (s Store) NextDue(ctx context.Context, full []string) (time.Time, error) {
+func (s Store) NextDue(ctx context.Context, full []string, only string) (time.Time, error) {
 	var at int64
-	err := s.db.QueryRow(ctx, nextDueQuery, fullDomains(nil, full)...).Scan(&at)
+	text, args := nextDueQuery, fullDomains(nil, full)
+	if only != "" {
+		text, args = nextDueOnlyQuery, []any{only}
+		if slices.Contains(full, only) {
+			return time.Time{}, nil
+		}
+	}
+	err := s.db.QueryRow(ctx, text, args...).Scan(&at)
 	if errors.Is(err, sql.ErrNoRows) {
 		return time.Time{}, nil
 	}
 	return timeOf(at), store.Failed(err)
 }
 
-// Entries returns a page of the queue, newest first; state "" means all.
-func (s Store) Entries(ctx context.Context, state queue.State, p web.Paging) ([]queue.Entry, error) {
+// Entries returns a page of the queue, newest first.
+func (s Store) Entries(ctx context.Context, f queue.Filter, p web.Paging) ([]queue.Entry, error) {
 	w := pageQuery{table: "email_queue"}
-	if state != "" {
-		w.where("state = %", string(state))
+	for _, c := range []struct{ cond, value string }{{"domain = %", f.Domain}, {"state = %", string(f.State)}, {"recipient = %", f.Recipient}, {"queue_id = %", f.QueueID}, {"user_name = %", f.User}} {
+		if c.value != "" {
+			w.where(c.cond, c.value)
+		}
 	}
 	rows, err := s.db.Query(ctx, w.query(queueColumns, p), w.args...)
 	return store.CollectRows(rows, err, scanQueueEntry)
@@ -146,7 +227,8 @@ func (s Store) Counts(ctx context.Context) (map[queue.State]int64, error) {
 func (s Store) ReleaseHeld(ctx context.Context, reason string) (n int64, err error) {
 	err = s.db.Write(ctx, nil, func(tx *store.Tx) error {
 		now := tx.Now().UnixMilli()
-		res, err := tx.Exec(`UPDATE email_queue SET state = 'queued', reason = '', next_at = $1, due_at = $1, updated_at = $1 WHERE state = 'held' AND reason = $2`, now, reason)
+		res, err := tx.Exec(`UPDATE email_queue SET state = 'queued', reason = '', next_at = max($1, not_before), due_at = max($1, not_before), since = max($1, not_before),
+			updated_at = $1 WHERE state = 'held' AND reason = $2`, now, reason)
 		if err != nil {
 			return err
 		}
@@ -160,8 +242,10 @@ func (s Store) ReleaseHeld(ctx context.Context, reason string) (n int64, err err
 func (tx txn) Enqueue(e queue.Entry) (id int64, err error) {
 	now := tx.Now().UnixMilli()
 	err = tx.QueryRow(`INSERT INTO email_queue (queue_id, raw_id, message_id, user_name, reverse_path, recipient, domain, state, reason, attempts, next_at, lease_until,
-		due_at, delayed, last_reply, host, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, $11, 0, '', '', $12, $13) RETURNING id`,
-		e.QueueID, e.RawID, e.MessageID, e.User, e.ReversePath, e.Recipient, e.Domain, string(e.State), e.Reason, unixMS(e.NextAt), dueAt(e), now, now).Scan(&id)
+		due_at, delayed, last_reply, host, created_at, updated_at, since, not_before, notify, orcpt, ret, envid, require_tls)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, $10, 0, $11, 0, '', '', $12, $12, $13, $14, $15, $16, $17, $18, $19) RETURNING id`,
+		e.QueueID, e.RawID, e.MessageID, e.User, e.ReversePath, e.Recipient, e.Domain, string(e.State), e.Reason, unixMS(e.NextAt), dueAt(e), now,
+		unixMS(e.Since), unixMS(e.NotBefore), e.Notify, e.ORCPT, e.Return, e.EnvelopeID, asInt(e.RequireTLS)).Scan(&id)
 	return id, store.Failed(err)
 }
 
@@ -172,10 +256,10 @@ func (tx txn) EntryByID(id int64) (queue.Entry, error) {
 
 // SaveEntry writes an entry that was read as was. When it is not as it was any more: errs.Conflict.
 func (tx txn) SaveEntry(was, e queue.Entry) error {
-	res, err := tx.Exec(`UPDATE email_queue SET state = $1, reason = $2, attempts = $3, next_at = $4, lease_until = $5, delayed = $6, last_reply = $7, host = $8, updated_at = $9, due_at = $10
-		WHERE id = $11 AND state = $12 AND lease_until = $13 AND attempts = $14`,
+	res, err := tx.Exec(`UPDATE email_queue SET state = $1, reason = $2, attempts = $3, next_at = $4, lease_until = $5, delayed = $6, last_reply = $7, host = $8, updated_at = $9, due_at = $10,
+		recipient = $15, domain = $16, orcpt = $17, since = $18, finished_at = CASE WHEN $1 IN ('sent', 'bounced', 'dropped') THEN $9 END WHERE id = $11 AND state = $12 AND lease_until = $13 AND attempts = $14`,
 		string(e.State), e.Reason, e.Attempts, unixMS(e.NextAt), unixMS(e.LeaseUntil), asInt(e.Delayed), e.LastReply, e.Host, tx.Now().UnixMilli(), dueAt(e),
-		e.ID, string(was.State), unixMS(was.LeaseUntil), was.Attempts)
+		e.ID, string(was.State), unixMS(was.LeaseUntil), was.Attempts, e.Recipient, e.Domain, e.ORCPT, unixMS(e.Since))
 	if err != nil {
 		return err
 	}
@@ -189,39 +273,4 @@ func (tx txn) SaveEntry(was, e queue.Entry) error {
 func (tx txn) EnqueuedSince(user string, since time.Time) (n int, err error) {
 	err = tx.QueryRow(`SELECT COUNT(*) FROM email_queue WHERE user_name = $1 AND created_at > $2`, user, since.UnixMilli()).Scan(&n)
 	return n, store.Failed(err)
-}
-
-// Suppressions returns a page of the suppression list, newest first.
-func (s Store) Suppressions(ctx context.Context, p web.Paging) ([]queue.Suppression, error) {
-	w := pageQuery{table: "email_suppressions"}
-	rows, err := s.db.Query(ctx, w.query(`id, address, reason, created_at`, p), w.args...)
-	return store.CollectRows(rows, err, scanSuppression)
-}
-
-func scanSuppression(row store.RowScanner) (queue.Suppression, error) {
-	var (
-		s  queue.Suppression
-		at int64
-	)
-	err := row.Scan(&s.ID, &s.Address, &s.Reason, &at)
-	s.Created = timeOf(at)
-	return s, missing(err, "address on the suppression list")
-}
-
-// SuppressionOf returns why mail to an address is refused, or errs.NotFound.
-func (s Store) SuppressionOf(ctx context.Context, address string) (queue.Suppression, error) {
-	return scanSuppression(s.db.QueryRow(ctx, `SELECT id, address, reason, created_at FROM email_suppressions WHERE address = $1`, address))
-}
-
-// Suppress puts an address on the list, or changes its entry there.
-func (tx txn) Suppress(s queue.Suppression) error {
-	_, err := tx.Exec(`INSERT INTO email_suppressions (address, reason, created_at) VALUES ($1, $2, $3)
-		ON CONFLICT (address) DO UPDATE SET reason = excluded.reason`, s.Address, s.Reason, s.Created.UnixMilli())
-	return err
-}
-
-// Unsuppress takes an address off the list; one that is not there is no error.
-func (tx txn) Unsuppress(address string) error {
-	_, err := tx.Exec(`DELETE FROM email_suppressions WHERE address = $1`, address)
-	return err
 }

@@ -61,7 +61,7 @@ func TestEmailQueueClaims(t *testing.T) {
 	enqueue(t, st, queue.Queued, now.Add(-time.Second), "one@example.org", "two@example.org")
 	claim := func(at time.Time, most int, busy map[string]int) []queue.Entry {
 		t.Helper()
-		got, err := st.Claim(t.Context(), at, at.Add(queue.Lease), most, busy)
+		got, err := st.Claim(t.Context(), queue.Want{Now: at, Lease: at.Add(queue.Lease), Most: most, Busy: busy})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestEmailQueueClaims(t *testing.T) {
 	}
 	due := func(want time.Time, full ...string) {
 		t.Helper()
-		if at, err := st.NextDue(t.Context(), full); err != nil || !at.Equal(want) {
+		if at, err := st.NextDue(t.Context(), full, ""); err != nil || !at.Equal(want) {
 			t.Errorf("due at %v, want %v (%v)", at, want, err)
 		}
 	}
@@ -98,19 +98,26 @@ func TestEmailQueueClaims(t *testing.T) {
 	}
 }
 
+// planOf asks the engine how it answers a query.
+func planOf(t *testing.T, db *store.DB, text string, args []any) []string {
+	t.Helper()
+	rows, err := db.Query(t.Context(), "EXPLAIN QUERY PLAN "+text, args...)
+	plan, err := store.CollectRows(rows, err, func(r store.RowScanner) (detail string, err error) {
+		var id, parent, unused int
+		return detail, r.Scan(&id, &parent, &unused, &detail)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plan
+}
+
 // What is due is found in the order of an index: no claim sorts or reads the whole queue.
 func TestEmailQueueIsReadInOrder(t *testing.T) {
 	db := storetest.Open(t)
 	texts, args := mailstore.QueueQueries()
 	for name, text := range texts {
-		rows, err := db.Query(t.Context(), "EXPLAIN QUERY PLAN "+text, args[name]...)
-		plan, err := store.CollectRows(rows, err, func(r store.RowScanner) (detail string, err error) {
-			var id, parent, unused int
-			return detail, r.Scan(&id, &parent, &unused, &detail)
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		plan := planOf(t, db, text, args[name])
 		for _, step := range plan {
 			if strings.Contains(step, "TEMP B-TREE") || strings.Contains(step, "email_queue") && !strings.Contains(step, "USING") {
 				t.Errorf("%s: %q", name, plan)
@@ -123,11 +130,11 @@ func TestEmailQueueIsReadInOrder(t *testing.T) {
 func TestEmailQueueResults(t *testing.T) {
 	st, now := mailstore.New(storetest.Open(t)), time.Now()
 	id := enqueue(t, st, queue.Queued, now, "one@example.org")[0]
-	first, err := st.Claim(t.Context(), now, now.Add(queue.Lease), 1, nil)
+	first, err := st.Claim(t.Context(), queue.Want{Now: now, Lease: now.Add(queue.Lease), Most: 1})
 	if err != nil || len(first) != 1 {
 		t.Fatal(first, err)
 	}
-	second, err := st.Claim(t.Context(), now.Add(queue.Lease), now.Add(2*queue.Lease), 1, nil)
+	second, err := st.Claim(t.Context(), queue.Want{Now: now.Add(queue.Lease), Lease: now.Add(2 * queue.Lease), Most: 1})
 	if err != nil || len(second) != 1 {
 		t.Fatal(second, err)
 	}
@@ -169,7 +176,7 @@ func TestEmailQueueLists(t *testing.T) {
 	enqueue(t, st, queue.Queued, now, many(2, "b.example")...)
 	list := func(state queue.State, p web.Paging) string {
 		t.Helper()
-		got, err := st.Entries(t.Context(), state, p)
+		got, err := st.Entries(t.Context(), queue.Filter{State: state}, p)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -21,6 +21,19 @@
 // to run out, and then the entry is tried again: a recipient gets a message at most once more for each
 // crash, and no entry is forgotten.
 //
+// # Domains
+//
+// A domain none of whose hosts could be reached is left alone as a whole: 5 minutes, then twice as long each time, an hour
+// at most. Then one entry is tried, and the rest follows when a host answers. The same holds for everything that leaves when the
+// smarthost cannot be reached. A person can pause a domain, or everything, until it is resumed; all of this is in the store
+// and outlives a restart. Mail for our own domain (which waits for its time only) does not stop. An entry is given up after
+// MaxAge at the latest.
+//
+// # What is kept
+//
+// Each attempt has a row (at most MaxKept of an entry). What is finished is known for RetireAfter, the newest RetireMost
+// at most; then the entry goes, and the stored message with it unless a mailbox or another entry refers to it.
+//
 // # Concurrency
 //
 // Run has one goroutine that claims and one for each attempt, at most Workers, and at most PerDomain

@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"uniqverse/internal/errs"
@@ -39,9 +41,17 @@ type Entry struct {
 	Recipient   string // the domain in ASCII
 	Domain      string // of the recipient, in lower case and ASCII
 
+	Notify     string    // what the sender wants reports of (RFC 3461): "" for failure and delay, NEVER, or a list of SUCCESS, FAILURE, DELAY
+	ORCPT      string    // the recipient as the sender first wrote it, type;address, decoded; "" when that is Recipient
+	Return     string    // FULL or HDRS: how much of the message a report brings back; "" leaves it to us
+	EnvelopeID string    // of the sender, for reports; "" for none
+	RequireTLS bool      // no host may get it that is not verified and does not promise the same (RFC 8689)
+	NotBefore  time.Time // zero unless it was scheduled
+
 	State      State
-	Reason     string // why it is held; "" otherwise
-	Attempts   int    // begun so far
+	Reason     string    // why it is held; "" otherwise
+	Since      time.Time // when it began to wait for delivery: enqueued, released, or its scheduled time
+	Attempts   int       // begun so far
 	NextAt     time.Time
 	LeaseUntil time.Time // zero unless sending
 	Delayed    bool      // the sender was told that it takes longer
@@ -67,7 +77,12 @@ type Result struct {
 	Verdict    Verdict
 	Reply      string // one line: "550 5.1.1 No such user", or what went wrong on our side
 	Host       string // "mx.example.org [192.0.2.1]"; "" when none was reached
+	TLS        string // "TLS 1.3, verified", "TLS 1.2"; "" when the host got the message without, or none
 	BadMailbox bool   // the next host says that there is no such mailbox: it is not tried again for other messages
+	// NoAnswer says that no host was reached at all, so that there is no use in trying other mail of the domain just now;
+	// with Everything, none of any domain: it was the host that takes all our mail.
+	NoAnswer, Everything bool
+	Relayed              bool // delivered to a host that sends no reports of success (RFC 3461): we have to
 }
 
 // Outcome is what a result means to the sender.
@@ -79,6 +94,7 @@ const (
 	Arrived                // mail.sent
 	Late                   // a report that it takes longer
 	Failed                 // mail.bounced, and a report
+	Relayed                // mail.sent, and a report that it left for a host that will send none
 )
 
 // interval is how long an entry waits after each attempt that failed for now; after the last it is given up.
@@ -87,8 +103,14 @@ func interval() []time.Duration {
 		4 * time.Hour, 8 * time.Hour, 16 * time.Hour, 24 * time.Hour}
 }
 
-// lateAfter is the attempt after which the sender hears that delivery takes longer.
-const lateAfter = 5
+// The sender hears that delivery takes longer after the fifth attempt, not quite two hours in, or after two hours.
+const (
+	lateAfter = 5
+	lateTime  = 2 * time.Hour
+)
+
+// MaxAge is how long an entry waits for delivery before it is given up, however few attempts its domain allowed.
+const MaxAge = 5 * 24 * time.Hour
 
 // MaxAttempts is how often an entry is tried before it is given up.
 func MaxAttempts() int { return len(interval()) + 1 }
@@ -113,6 +135,9 @@ func (e Entry) Finish(r Result, now time.Time, jitter float64) (Entry, Outcome) 
 	switch r.Verdict {
 	case Delivered:
 		e.State = Sent
+		if r.Relayed && e.Wants("SUCCESS") {
+			return e, Relayed
+		}
 		return e, Arrived
 	case Permanent:
 		e.State = Bounced
@@ -122,17 +147,33 @@ func (e Entry) Finish(r Result, now time.Time, jitter float64) (Entry, Outcome) 
 		return e, Waits
 	}
 	wait, again := Wait(e.Attempts, jitter)
-	if !again {
+	if !again || e.Expired(now) {
 		e.State = Bounced
 		e.LastReply = "given up after " + count(e.Attempts, "attempt") + "; the last reply was: " + e.LastReply
 		return e, Failed
 	}
 	e.State, e.NextAt = Queued, now.Add(wait)
-	if e.Attempts >= lateAfter && !e.Delayed {
+	if (e.Attempts >= lateAfter || !e.Since.IsZero() && now.Sub(e.Since) >= lateTime) && !e.Delayed {
 		e.Delayed = true
 		return e, Late
 	}
 	return e, Waits
+}
+
+// Expired reports whether the entry waited as long as it may.
+func (e Entry) Expired(now time.Time) bool { return !e.Since.IsZero() && now.Sub(e.Since) >= MaxAge }
+
+// Wants reports whether the sender wants a report of SUCCESS, FAILURE or DELAY.
+func (e Entry) Wants(what string) bool {
+	if e.Notify == "" {
+		return what != "SUCCESS"
+	}
+	return slices.Contains(strings.Split(e.Notify, ","), what)
+}
+
+// Waiting reports whether the entry still waits for the time that its sender chose, so that they can take it back.
+func (e Entry) Waiting(now time.Time) bool {
+	return (e.State == Queued || e.State == Held) && e.Attempts == 0 && e.NotBefore.After(now)
 }
 
 // Action is what a person does with an entry.
@@ -172,12 +213,41 @@ func (e Entry) Act(a Action, now time.Time) (Entry, error) {
 	case Drop:
 		e.State = Dropped
 	default:
+		if e.State != Queued { // it begins to wait now
+			e.Since, e.Delayed = now, false
+		}
 		if e.State == Bounced {
-			e.Attempts, e.Delayed = 0, false
+			e.Attempts = 0
 		}
 		e.State, e.NextAt = Queued, now
+		if e.NotBefore.After(now) && a == Release {
+			e.NextAt, e.Since = e.NotBefore, e.NotBefore
+		}
 	}
 	return e, nil
+}
+
+// Redirect returns a waiting entry on its way to another address, which is as Split returns it. Reports name the
+// recipient that its sender wrote.
+func (e Entry) Redirect(local, domain string, now time.Time) (Entry, error) {
+	released := e
+	var err error
+	if e.State == Held {
+		released, err = e.Act(Release, now)
+	} else {
+		released, err = e.Act(Retry, now)
+	}
+	if err != nil {
+		return e, err
+	}
+	if released.ORCPT == "" {
+		released.ORCPT = "rfc822;" + e.Recipient
+		if !ascii(e.Recipient) {
+			released.ORCPT = "utf-8;" + e.Recipient
+		}
+	}
+	released.Recipient, released.Domain, released.Attempts = local+"@"+domain, domain, 0
+	return released, nil
 }
 
 // Can reports whether the action is for an entry of this state.

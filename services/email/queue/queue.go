@@ -30,30 +30,66 @@ const (
 // drain is how long attempts in hand may go on when the process stops.
 const drain = 2 * time.Second
 
+// Want is what a claim is for.
+type Want struct {
+	Now, Lease time.Time      // what is due at Now becomes sending until Lease
+	Most       int            // entries
+	Busy       map[string]int // attempts that run, by domain: none gets more than PerDomain together with those
+	Only       string         // the one domain that entries may be for; "" is any
+}
+
+// Filter chooses entries of the queue; a zero field chooses all.
+type Filter struct {
+	State     State
+	Domain    string
+	Recipient string // the whole address
+	QueueID   string
+	User      string // local part of the sender
+}
+
 // Store is what a queue is kept in. T is a transaction that can also do what the Office does.
 type Store[T Tx] interface {
 	web.Transactor[T]
+	DomainStore
 
-	// Claim durably hands out up to most entries that are due: queued and their time has come, or sending and
-	// their lease is over. Each becomes sending until lease with one attempt more. No domain gets more than
-	// PerDomain together with those in busy.
-	Claim(ctx context.Context, now, lease time.Time, most int, busy map[string]int) ([]Entry, error)
-	// NextDue returns when the next entry is due; zero when none waits. Domains in full are left out.
-	NextDue(ctx context.Context, full []string) (time.Time, error)
-	// Entries returns a page of the queue, newest first; state "" means all.
-	Entries(ctx context.Context, state State, p web.Paging) ([]Entry, error)
+	// Claim durably hands out entries that are due: queued and their time has come, or sending and their lease is
+	// over. Each becomes sending with one attempt more. Entries of a domain that is paused or backed off are put off
+	// instead, some at a time, and of one that begins to be tried again there is one.
+	Claim(ctx context.Context, w Want) ([]Entry, error)
+	// NextDue returns when the next entry is due; zero when none waits. Domains in full are left out; only is as in Want.
+	NextDue(ctx context.Context, full []string, only string) (time.Time, error)
+	// Entries returns a page of the queue, newest first.
+	Entries(ctx context.Context, f Filter, p web.Paging) ([]Entry, error)
+	// EntryAttempts returns an entry, or errs.NotFound, and what is known of its attempts, oldest first.
+	EntryAttempts(ctx context.Context, id int64) (Entry, []Attempt, error)
 	// Counts returns how many entries there are in each state.
 	Counts(ctx context.Context) (map[State]int64, error)
 	// ReleaseHeld queues what is held for this reason, and returns how many that were.
 	ReleaseHeld(ctx context.Context, reason string) (int64, error)
+	// Retire removes some entries that were finished before then, or beyond the newest keep that are finished, with
+	// their attempts and with bodies that nothing refers to any more. It returns how many entries went, and the files
+	// that nothing refers to.
+	Retire(ctx context.Context, before time.Time, keep int) (entries int, files []string, err error)
 	// Suppressions returns a page of the suppression list, newest first.
 	Suppressions(ctx context.Context, p web.Paging) ([]Suppression, error)
 	// SuppressionOf returns why mail to an address is refused, or errs.NotFound.
 	SuppressionOf(ctx context.Context, address string) (Suppression, error)
 }
 
+// DomainStore is what is known of domains, and of what is released by itself.
+type DomainStore interface {
+	// DomainState returns what is known of a domain, or of AllDomains; the zero Domain with its name when that is nothing.
+	DomainState(ctx context.Context, name string) (Domain, error)
+	// Domains returns those that are paused or in trouble, in alphabetical order; at most 1000.
+	Domains(ctx context.Context) ([]Domain, error)
+	// Rules returns the rules, oldest first.
+	Rules(ctx context.Context) ([]Rule, error)
+}
+
 // Tx is one transaction of a Store.
 type Tx interface {
+	DomainTx
+
 	// Now is the transaction's time.
 	Now() time.Time
 	// Enqueue adds an entry and returns its id.
@@ -62,12 +98,30 @@ type Tx interface {
 	EntryByID(id int64) (Entry, error)
 	// SaveEntry writes an entry that was read as was. When it is not as it was any more: errs.Conflict.
 	SaveEntry(was, e Entry) error
+	// AddAttempt keeps how an attempt of an entry went; of the oldest beyond MaxKept it forgets one.
+	AddAttempt(a Attempt) error
 	// EnqueuedSince counts the entries of a sender since then.
 	EnqueuedSince(user string, since time.Time) (int, error)
 	// Suppress puts an address on the list, or changes its entry there.
 	Suppress(s Suppression) error
 	// Unsuppress takes an address off the list; one that is not there is no error.
 	Unsuppress(address string) error
+}
+
+// DomainTx changes what is known of domains and what is released by itself.
+type DomainTx interface {
+	// DomainState returns what is known of a domain, or of AllDomains, as the store's does.
+	DomainState(name string) (Domain, error)
+	// SaveDomain writes what is known; what is nothing any more is forgotten.
+	SaveDomain(d Domain) error
+	// Advance lets up to most entries of a domain that were put off be due when they are due by themselves.
+	Advance(domain string, most int) error
+	// Rules returns the rules, oldest first.
+	Rules() ([]Rule, error)
+	// AddRule adds a rule, or changes the one with its pattern, and returns its id.
+	AddRule(r Rule) (int64, error)
+	// DropRule removes a rule; one that is not there is errs.NotFound.
+	DropRule(id int64) error
 }
 
 // Office is the mail service as the queue needs it.
@@ -77,6 +131,8 @@ type Office[T Tx] interface {
 	// Tell prepares what an outcome means to the sender. The function is run in the transaction that writes the
 	// entry; it may be nil.
 	Tell(ctx context.Context, e Entry, o Outcome) (func(tx T) error, error)
+	// Gone removes files of messages that nothing refers to any more.
+	Gone(files []string)
 }
 
 // Job is one attempt.
@@ -99,6 +155,9 @@ type Options[T Tx] struct {
 	// HoldAll holds what is enqueued until a person releases it. When it is false, Run first releases what is
 	// held for that reason.
 	HoldAll bool
+	// Home is our own domain in ASCII: mail for it that waits (for its time) is neither held nor paused, for it does
+	// not leave this host. "" is none.
+	Home    string
 	Log     *slog.Logger
 	Now     func() time.Time
 	Metrics *metrics.Set
@@ -152,7 +211,12 @@ func (q *Queue[T]) Run(ctx context.Context) error {
 	defer running.Wait()
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drain, cancel) })()
+	var swept time.Time
 	for ctx.Err() == nil {
+		if now := q.Now(); now.Sub(swept) >= sweepEvery || now.Before(swept) {
+			swept = now
+			q.sweep(ctx)
+		}
 		entries, err := q.claim(ctx)
 		if err != nil && ctx.Err() == nil {
 			q.Log.Error("the mail queue cannot be read; it is tried again in a minute", "err", err.Error())
@@ -181,11 +245,15 @@ func (q *Queue[T]) claim(ctx context.Context) ([]Entry, error) {
 	}
 	q.mu.Unlock()
 	now := q.Now()
-	due, err := q.Store.NextDue(ctx, full(busy))
+	only, err := q.only(ctx, now)
+	if err != nil {
+		return nil, err
+	}
+	due, err := q.Store.NextDue(ctx, full(busy), only)
 	if err != nil || due.IsZero() || due.After(now) || running >= Workers {
 		return nil, err
 	}
-	entries, err := q.Store.Claim(ctx, now, now.Add(Lease), Workers-running, busy)
+	entries, err := q.Store.Claim(ctx, Want{Now: now, Lease: now.Add(Lease), Most: Workers - running, Busy: busy, Only: only})
 	q.mu.Lock()
 	for _, e := range entries {
 		q.busy[e.Domain]++
@@ -215,8 +283,10 @@ func (q *Queue[T]) sleep(ctx context.Context) {
 	}
 	q.mu.Unlock()
 	if free > 0 {
-		if due, err := q.Store.NextDue(ctx, busy); err == nil && !due.IsZero() {
-			wait = min(wait, max(due.Sub(q.Now()), 10*time.Millisecond))
+		if only, err := q.only(ctx, q.Now()); err == nil {
+			if due, err := q.Store.NextDue(ctx, busy, only); err == nil && !due.IsZero() {
+				wait = min(wait, max(due.Sub(q.Now()), 10*time.Millisecond))
+			}
 		}
 	}
 	t := time.NewTimer(wait)
@@ -250,6 +320,7 @@ func (q *Queue[T]) done(domain string) {
 // attempt sends one entry and writes down what came of it.
 func (q *Queue[T]) attempt(ctx context.Context, e Entry) {
 	log := q.Log.With("queue_id", e.QueueID, "recipient", e.Recipient, "attempt", e.Attempts)
+	began := q.Now()
 	r := q.deliver(ctx, e)
 	next, outcome := e.Finish(r, q.Now(), q.Jitter())
 	switch next.State {
@@ -260,11 +331,12 @@ func (q *Queue[T]) attempt(ctx context.Context, e Entry) {
 	default:
 		q.later.Inc()
 	}
-	log.Info("mail attempt", "state", string(next.State), "host", r.Host, "reply", r.Reply)
+	log.Info("mail attempt", "state", string(next.State), "host", r.Host, "tls", r.TLS, "reply", r.Reply)
+	done := Attempt{EntryID: e.ID, Number: e.Attempts, Began: began, Ended: q.Now(), Verdict: r.Verdict.word(), Host: r.Host, TLS: r.TLS, Reply: r.Reply}
 	// A result that is not written repeats the attempt, so it is tried as long as the lease lasts: also while the process
 	// stops, then once.
 	for wait := time.Second; ; wait = min(2*wait, time.Minute) {
-		err := q.settle(context.WithoutCancel(ctx), e, next, outcome, r.BadMailbox)
+		err := q.settle(context.WithoutCancel(ctx), e, next, outcome, r, done)
 		if err == nil {
 			return
 		}
@@ -281,6 +353,12 @@ func (q *Queue[T]) attempt(ctx context.Context, e Entry) {
 func (q *Queue[T]) deliver(ctx context.Context, e Entry) Result {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
+	if e.Expired(q.Now()) {
+		// Its domain's trouble may have kept it from ever being tried; there is no use in asking once for each mail.
+		if d, err := q.Store.DomainState(ctx, e.Domain); err == nil && d.Failures > 0 {
+			return Result{Reply: d.LastReply}
+		}
+	}
 	body, size, err := q.Office.Outgoing(ctx, e)
 	if err != nil {
 		q.Log.Error("a queued message cannot be read", "queue_id", e.QueueID, "err", err.Error())
@@ -290,8 +368,8 @@ func (q *Queue[T]) deliver(ctx context.Context, e Entry) Result {
 	return q.Deliverer.Deliver(ctx, Job{Entry: e, Size: size, Body: body})
 }
 
-// settle writes the entry and tells the sender, in one transaction.
-func (q *Queue[T]) settle(ctx context.Context, was, e Entry, o Outcome, badMailbox bool) error {
+// settle writes the entry and what it says of its domain, and tells the sender, in one transaction.
+func (q *Queue[T]) settle(ctx context.Context, was, e Entry, o Outcome, r Result, done Attempt) error {
 	tell, err := q.Office.Tell(ctx, e, o)
 	if err != nil {
 		return err
@@ -300,7 +378,13 @@ func (q *Queue[T]) settle(ctx context.Context, was, e Entry, o Outcome, badMailb
 		if err := tx.SaveEntry(was, e); err != nil {
 			return err
 		}
-		if o == Failed && badMailbox {
+		if err := tx.AddAttempt(done); err != nil {
+			return err
+		}
+		if err := learn(tx, was, r); err != nil {
+			return err
+		}
+		if o == Failed && r.BadMailbox {
 			if err := tx.Suppress(Suppression{Address: Address(e.Recipient), Reason: e.LastReply, Created: tx.Now()}); err != nil {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,12 +23,15 @@ import (
 
 // memory is a Store for the bubble of synctest, where a database's files cannot go. It does what package store does.
 type memory struct {
-	mu      sync.Mutex
-	entries []queue.Entry
-	listed  []queue.Suppression
-	broken  error // what every claim fails with
-	asked   int   // claims that failed
-	refuses int   // transactions that are still to fail
+	mu       sync.Mutex
+	entries  []queue.Entry
+	listed   []queue.Suppression
+	domains  []queue.Domain
+	attempts []queue.Attempt
+	broken   error // what every claim fails with
+	looked   int   // times that it was asked what is due
+	asked    int   // claims that failed
+	refuses  int   // transactions that are still to fail
 }
 
 type memoryTx struct{ m *memory }
@@ -52,7 +56,7 @@ func due(e queue.Entry) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-func (m *memory) Claim(_ context.Context, now, lease time.Time, most int, busy map[string]int) (out []queue.Entry, err error) {
+func (m *memory) Claim(_ context.Context, w queue.Want) (out []queue.Entry, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.broken != nil {
@@ -60,37 +64,54 @@ func (m *memory) Claim(_ context.Context, now, lease time.Time, most int, busy m
 		return nil, m.broken
 	}
 	running := map[string]int{}
-	for d, n := range busy {
+	for d, n := range w.Busy {
 		running[d] = n
 	}
 	for i := range m.entries {
 		e := &m.entries[i]
-		if at, ok := due(*e); !ok || at.After(now) || len(out) == most || running[e.Domain] >= queue.PerDomain {
+		if at, ok := due(*e); !ok || at.After(w.Now) || len(out) == w.Most || running[e.Domain] >= queue.PerDomain || w.Only != "" && w.Only != e.Domain {
 			continue
 		}
 		running[e.Domain]++
-		e.State, e.LeaseUntil, e.Attempts = queue.Sending, lease, e.Attempts+1
+		e.State, e.LeaseUntil, e.Attempts, e.Updated = queue.Sending, w.Lease, e.Attempts+1, w.Now
 		out = append(out, *e)
 	}
 	return out, nil
 }
 
-func (m *memory) NextDue(_ context.Context, full []string) (first time.Time, err error) {
+func (m *memory) NextDue(_ context.Context, full []string, only string) (first time.Time, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	m.looked++
 	for _, e := range m.entries {
-		if at, ok := due(e); ok && !slices.Contains(full, e.Domain) && (first.IsZero() || at.Before(first)) {
+		if at, ok := due(e); ok && !slices.Contains(full, e.Domain) && (only == "" || only == e.Domain) && (first.IsZero() || at.Before(first)) {
 			first = at
 		}
 	}
 	return first, nil
 }
 
-func (m *memory) Entries(context.Context, queue.State, web.Paging) ([]queue.Entry, error) {
+func (m *memory) Entries(context.Context, queue.Filter, web.Paging) ([]queue.Entry, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.Clone(m.entries), nil
 }
+
+func (m *memory) EntryAttempts(context.Context, int64) (queue.Entry, []queue.Attempt, error) {
+	return queue.Entry{}, nil, errs.New(errs.NotFound, "none")
+}
+
+func (m *memory) Retire(context.Context, time.Time, int) (int, []string, error) { return 0, nil, nil }
+
+func (m *memory) DomainState(_ context.Context, name string) (queue.Domain, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return memoryTx{m}.DomainState(name)
+}
+
+func (m *memory) Domains(context.Context) ([]queue.Domain, error) { return nil, nil }
+
+func (m *memory) Rules(context.Context) ([]queue.Rule, error) { return nil, nil }
 
 func (m *memory) Counts(context.Context) (map[queue.State]int64, error) { return nil, nil }
 
@@ -131,6 +152,33 @@ func (tx memoryTx) Suppress(s queue.Suppression) error {
 
 func (tx memoryTx) Unsuppress(string) error { return nil }
 
+func (tx memoryTx) AddAttempt(a queue.Attempt) error {
+	tx.m.attempts = append(tx.m.attempts, a)
+	return nil
+}
+
+func (tx memoryTx) DomainState(name string) (queue.Domain, error) {
+	for _, d := range tx.m.domains {
+		if d.Name == name {
+			return d, nil
+		}
+	}
+	return queue.Domain{Name: name}, nil
+}
+
+func (tx memoryTx) SaveDomain(d queue.Domain) error {
+	tx.m.domains = append(slices.DeleteFunc(tx.m.domains, func(x queue.Domain) bool { return x.Name == d.Name }), d)
+	return nil
+}
+
+func (tx memoryTx) Advance(string, int) error { return nil }
+
+func (tx memoryTx) Rules() ([]queue.Rule, error) { return nil, nil }
+
+func (tx memoryTx) AddRule(queue.Rule) (int64, error) { return 0, nil }
+
+func (tx memoryTx) DropRule(int64) error { return nil }
+
 // office remembers what senders were told.
 type office struct{ told []queue.Outcome }
 
@@ -141,6 +189,8 @@ func (o *office) Outgoing(context.Context, queue.Entry) (io.ReadCloser, int64, e
 func (o *office) Tell(_ context.Context, _ queue.Entry, out queue.Outcome) (func(memoryTx) error, error) {
 	return func(memoryTx) error { o.told = append(o.told, out); return nil }, nil
 }
+
+func (o *office) Gone([]string) {}
 
 // host makes attempts: each takes a while, and ends with result.
 type host struct {
@@ -157,6 +207,8 @@ func (h *host) Deliver(ctx context.Context, job queue.Job) queue.Result {
 	defer h.count(job.Entry.Domain, -1)
 	select {
 	case <-time.After(h.takes):
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		return h.result
 	case <-ctx.Done():
 		return queue.Result{Verdict: queue.Interrupted, Reply: "stopped"}
@@ -179,7 +231,7 @@ func (h *host) count(domain string, n int) {
 func begin(t *testing.T, m *memory, h *host, o *office) (q *queue.Queue[memoryTx], stop func()) {
 	t.Helper()
 	h.running, h.most = map[string]int{}, map[string]int{}
-	q, err := queue.New(queue.Options[memoryTx]{Store: m, Office: o, Deliverer: h, Log: slog.New(slog.DiscardHandler), Now: time.Now, Metrics: metrics.NewSet(), Jitter: func() float64 { return 0.5 }})
+	q, err := queue.New(queue.Options[memoryTx]{Store: m, Office: o, Deliverer: h, Home: "home.example", Log: slog.New(slog.DiscardHandler), Now: time.Now, Metrics: metrics.NewSet(), Jitter: func() float64 { return 0.5 }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -309,7 +361,7 @@ func TestResultOutlastsALockedStore(t *testing.T) {
 		m.entries = append(m.entries, entry(1, "example.org"))
 		_, stop := begin(t, m, h, &office{})
 		time.Sleep(30 * time.Second)
-		if now, _ := m.Entries(t.Context(), "", web.Paging{}); now[0].State != queue.Sending {
+		if now, _ := m.Entries(t.Context(), queue.Filter{}, web.Paging{}); now[0].State != queue.Sending {
 			t.Errorf("while the store is locked: %+v", now[0])
 		}
 		time.Sleep(time.Hour)
@@ -330,6 +382,136 @@ func TestResultThatIsLost(t *testing.T) {
 		stop()
 		if len(h.at) != 2 || h.at[1].Sub(began) < queue.Lease {
 			t.Errorf("attempts at %v", h.at)
+		}
+	})
+}
+
+// A domain whose hosts do not answer is left alone as a whole, longer each time, and is forgiven when they answer.
+func TestDomainIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, h := &memory{}, &host{takes: time.Second, result: queue.Result{Reply: "the host did not answer in time", NoAnswer: true}}
+		m.entries = append(m.entries, entry(1, "dead.example"), entry(2, "dead.example"))
+		_, stop := begin(t, m, h, &office{})
+		time.Sleep(10 * time.Second)
+		d, _ := m.DomainState(t.Context(), "dead.example")
+		if d.Failures != 1 || d.LastReply != "the host did not answer in time" || time.Until(d.RetryAt) < 4*time.Minute || time.Until(d.RetryAt) > 5*time.Minute {
+			t.Errorf("after two attempts at the same time: %+v", d)
+		}
+		time.Sleep(6 * time.Minute)
+		if d, _ = m.DomainState(t.Context(), "dead.example"); d.Failures != 2 || time.Until(d.RetryAt) < 8*time.Minute {
+			t.Errorf("after the next: %+v", d)
+		}
+		m.mu.Lock()
+		h.mu.Lock()
+		h.result = queue.Result{Reply: "451 4.3.0 busy"}
+		h.mu.Unlock()
+		m.mu.Unlock()
+		time.Sleep(20 * time.Minute)
+		if d, _ = m.DomainState(t.Context(), "dead.example"); d.Failures != 0 || d.Blocked(time.Now()) {
+			t.Errorf("when it answers: %+v", d)
+		}
+		stop()
+	})
+}
+
+// When the host that takes all our mail does not answer, nothing is tried but mail that stays here.
+func TestEverythingIsLeftAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, h := &memory{}, &host{result: queue.Result{Reply: "the connection failed", NoAnswer: true, Everything: true}}
+		for n := range 20 {
+			m.entries = append(m.entries, entry(n+1, fmt.Sprintf("d%d.example", n)))
+		}
+		q, stop := begin(t, m, h, &office{})
+		time.Sleep(4 * time.Minute)
+		if n := len(h.at); n > queue.Workers {
+			t.Errorf("%d attempts", n)
+		}
+		m.mu.Lock()
+		e := entry(21, "home.example")
+		m.entries = append(m.entries, e)
+		m.mu.Unlock()
+		q.Wake()
+		synctest.Wait()
+		if e := m.entries[20]; e.Attempts != 1 {
+			t.Errorf("mail that stays here: %+v", e)
+		}
+		stop()
+	})
+}
+
+// The clock set back by a day: what was due stays due soon, and nothing runs in a loop.
+func TestClockSetBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		back := new(atomic.Int64)
+		m, h := &memory{}, &host{result: queue.Result{Reply: "451 later"}}
+		m.entries = append(m.entries, entry(1, "a.example"))
+		h.running, h.most = map[string]int{}, map[string]int{}
+		q, err := queue.New(queue.Options[memoryTx]{Store: m, Office: &office{}, Deliverer: h, Log: slog.New(slog.DiscardHandler), Metrics: metrics.NewSet(),
+			Now: func() time.Time { return time.Now().Add(-time.Duration(back.Load())) }, Jitter: func() float64 { return 0.5 }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- q.Run(ctx) }()
+		time.Sleep(time.Minute)
+		back.Store(int64(24 * time.Hour))
+		time.Sleep(time.Hour)
+		asked := m.looked
+		if n := len(h.at); n != 1 {
+			t.Errorf("%d attempts while the clock is behind", n)
+		}
+		if asked > 200 {
+			t.Errorf("in an hour the store was asked %d times", asked)
+		}
+		time.Sleep(24 * time.Hour)
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if n := len(h.at); n < 3 {
+			t.Errorf("%d attempts when the clock has caught up", n)
+		}
+	})
+}
+
+// The host that takes all our mail answers 4xx for two days and is back: every mail is sent once, within its schedule, and its
+// sender was told once that it takes longer.
+func TestHostIsBackAfterDays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m, h, o := &memory{}, &host{takes: time.Second, result: queue.Result{Reply: "451 4.3.0 out of order", Host: "mx"}}, &office{}
+		for n := range 50 {
+			m.entries = append(m.entries, entry(n+1, fmt.Sprintf("d%d.example", n%5)))
+		}
+		_, stop := begin(t, m, h, o)
+		time.Sleep(40 * time.Hour)
+		before := len(h.at)
+		h.mu.Lock()
+		h.result = queue.Result{Verdict: queue.Delivered, Reply: "250 ok", Host: "mx"}
+		h.mu.Unlock()
+		time.Sleep(24 * time.Hour)
+		stop()
+		late, arrived := 0, 0
+		for _, out := range o.told {
+			switch out {
+			case queue.Late:
+				late++
+			case queue.Arrived:
+				arrived++
+			case queue.Failed:
+				t.Error("a mail was given up")
+			}
+		}
+		if late != 50 || arrived != 50 || len(h.at) != before+50 || before != 9*50 {
+			t.Errorf("%d attempts before, %d in all; told of %d that take longer and %d that arrived", before, len(h.at), late, arrived)
+		}
+		for _, e := range m.entries {
+			if e.State != queue.Sent {
+				t.Errorf("%+v", e)
+			}
+		}
+		if len(m.attempts) != len(h.at) {
+			t.Errorf("%d attempts are kept, and %d were made", len(m.attempts), len(h.at))
 		}
 	})
 }
