@@ -52,7 +52,7 @@ func messageOf(s *spool.Spool, fields []header.Field, domain string) (*Message, 
 // prepended returns the fields that we put above the message: what we found out, and how it
 // came (RFC 8601 section 5, RFC 5321 section 4.4).
 func prepended(env *Envelope, domain string) []byte {
-	return []byte(env.Auth.Header(domain, env.User) + received(env, domain))
+	return []byte(env.Auth.Header(domain, env.User, env.RemoteIP) + received(env, domain))
 }
 
 func received(env *Envelope, domain string) string {

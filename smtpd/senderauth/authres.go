@@ -1,12 +1,14 @@
 package senderauth
 
 import (
+	"net/netip"
 	"strings"
 )
 
 // Header returns the Authentication-Results field (RFC 8601) that tells these results under
-// our name id, folded, with its CRLF. user is the signed-in identity of a submission, or "".
-func (r Results) Header(id, user string) string {
+// our name id, folded, with its CRLF. user is the signed-in identity of a submission, or ""; peer the
+// address that the message came from.
+func (r Results) Header(id, user string, peer netip.Addr) string {
 	var methods []string
 	add := func(words ...string) {
 		methods = append(methods, strings.Join(words, " "))
@@ -14,6 +16,9 @@ func (r Results) Header(id, user string) string {
 	if user != "" {
 		add("auth=pass", "smtp.auth="+pvalue(user))
 	} else {
+		if r.Peer.Result != None && r.Peer.Result != "" {
+			add(r.Peer.words(peer)...)
+		}
 		if r.MailFrom.Domain != "" {
 			add("spf="+string(r.MailFrom.Result), "smtp.mailfrom="+pvalue(r.MailFrom.Domain))
 		}
@@ -32,6 +37,14 @@ func (r Results) Header(id, user string) string {
 		add(r.Author.words()...)
 	}
 	return "Authentication-Results: " + id + ";\r\n\t" + strings.Join(methods, ";\r\n\t") + "\r\n"
+}
+
+func (h HostResult) words(peer netip.Addr) []string {
+	w := []string{"iprev=" + string(h.Result)}
+	if h.Reason != "" {
+		w = append(w, `reason=`+quoted(h.Reason))
+	}
+	return append(w, "policy.iprev="+pvalue(peer.String()))
 }
 
 func (s DKIMSignature) words() []string {

@@ -40,8 +40,14 @@ func TestCases(t *testing.T) {
 			if got := c.summary(r); got != c.want {
 				t.Errorf("got  %s\nwant %s\n%+v", got, c.want, r)
 			}
+			if strings.HasPrefix(filepath.Base(file), "ck-") && r.DMARC == senderauth.Pass {
+				t.Error("the evasion works")
+			}
+			if got := c.peer(r); c.host != "" && got != c.host {
+				t.Errorf("got  %s\nwant %s\n%+v", got, c.host, r)
+			}
 			for _, h := range c.headers {
-				if got := r.Header("mail.test", ""); !strings.Contains(got, h) {
+				if got := r.Header("mail.test", "", c.in.IP); !strings.Contains(got, h) {
 					t.Errorf("%q is not in\n%s", h, got)
 				}
 			}
@@ -52,6 +58,8 @@ func TestCases(t *testing.T) {
 type testCase struct {
 	t       *testing.T
 	in      senderauth.Input
+	lists   []string
+	host    string // wanted of the peer; "" is not looked at
 	dns     dns
 	message []byte
 	want    string
@@ -72,15 +80,22 @@ func readCase(t *testing.T, file string) *testCase {
 		case "ip":
 			c.in.IP = netip.MustParseAddr(rest)
 		case "helo":
-			c.in.HELO = rest
+			c.in.HELO = unquote(t, rest)
 		case "from":
-			c.in.MailFrom = rest
+			c.in.MailFrom = unquote(t, rest)
 		case "txt":
 			name, value, _ := strings.Cut(rest, " ")
 			if key, ok := strings.CutPrefix(value, "KEY "); ok {
 				value = publicKey(t, key)
 			}
 			c.dns[name] = append(c.dns[name], value)
+		case "a", "mx", "ptr":
+			name, value, _ := strings.Cut(rest, " ")
+			c.dns[word+" "+name] = append(c.dns[word+" "+name], value)
+		case "list":
+			c.lists = append(c.lists, rest)
+		case "host":
+			c.host = rest
 		case "sign":
 			c.sign(rest)
 		case "change":
@@ -89,6 +104,13 @@ func readCase(t *testing.T, file string) *testCase {
 				t.Fatalf("change %q: not in the message", old)
 			}
 			c.message = bytes.Replace(c.message, []byte(old), []byte(unquote(t, to)), 1)
+		case "many":
+			n, line, _ := strings.Cut(rest, " ")
+			k, err := strconv.Atoi(n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.message = append(bytes.Repeat([]byte(line+"\r\n"), k), c.message...)
 		case "cut":
 			c.message = bytes.TrimRight(c.message, "\r\n")
 		case "want":
@@ -139,7 +161,7 @@ func (c *testCase) sign(rest string) {
 func (c *testCase) check() senderauth.Results {
 	c.in.Fields = header.Fields(c.message[:header.End(c.message)])
 	c.in.Message = func() io.Reader { return bytes.NewReader(c.message) }
-	checker := senderauth.New(senderauth.Options{Resolver: c.dns, LookupTime: 20 * time.Millisecond, TotalTime: time.Minute})
+	checker := senderauth.New(senderauth.Options{Resolver: c.dns, LookupTime: 20 * time.Millisecond, TotalTime: time.Minute, Blocklists: c.lists})
 	return checker.Check(context.Background(), c.in)
 }
 
@@ -154,6 +176,18 @@ func (c *testCase) summary(r senderauth.Results) string {
 	}
 	if r.Author.Policy != "" {
 		s += " policy=" + r.Author.Policy
+	}
+	return s
+}
+
+// peer writes what was found about the host that brought the message.
+func (c *testCase) peer(r senderauth.Results) string {
+	s := fmt.Sprintf("iprev=%s sender=%s", r.Peer.Result, r.Sender.Result)
+	if r.Sender.NullMX {
+		s += "/null_mx"
+	}
+	for _, l := range r.Listed {
+		s += " listed=" + l.Zone + "/" + l.Answer
 	}
 	return s
 }
@@ -186,12 +220,12 @@ func publicKey(t *testing.T, name string) string {
 	return "v=DKIM1; k=rsa; p=" + base64.StdEncoding.EncodeToString(der)
 }
 
-// dns is TXT records by name; the values FAIL and SLOW stand for a server that answers
-// SERVFAIL, or not at all.
+// dns is TXT records by name, and "a name", "mx name" and "ptr address"; the values FAIL and SLOW stand for a
+// server that answers SERVFAIL, or not at all.
 type dns map[string][]string
 
-func (d dns) LookupTXT(ctx context.Context, name string) ([]string, error) {
-	v := d[strings.ToLower(strings.TrimSuffix(name, "."))]
+func (d dns) ask(ctx context.Context, key, name string) ([]string, error) {
+	v := d[key+strings.ToLower(strings.TrimSuffix(name, "."))]
 	switch {
 	case len(v) == 0:
 		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
@@ -204,14 +238,28 @@ func (d dns) LookupTXT(ctx context.Context, name string) ([]string, error) {
 	return v, nil
 }
 
-func (d dns) LookupMX(_ context.Context, name string) ([]*net.MX, error) {
-	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+func (d dns) LookupTXT(ctx context.Context, name string) ([]string, error) {
+	return d.ask(ctx, "", name)
 }
 
-func (d dns) LookupIPAddr(_ context.Context, name string) ([]net.IPAddr, error) {
-	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+func (d dns) LookupMX(ctx context.Context, name string) ([]*net.MX, error) {
+	hosts, err := d.ask(ctx, "mx ", name)
+	var out []*net.MX
+	for i, h := range hosts {
+		out = append(out, &net.MX{Host: h, Pref: uint16(i)})
+	}
+	return out, err
 }
 
-func (d dns) LookupAddr(_ context.Context, name string) ([]string, error) {
-	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+func (d dns) LookupIPAddr(ctx context.Context, name string) ([]net.IPAddr, error) {
+	addrs, err := d.ask(ctx, "a ", name)
+	var out []net.IPAddr
+	for _, a := range addrs {
+		out = append(out, net.IPAddr{IP: net.ParseIP(a)})
+	}
+	return out, err
+}
+
+func (d dns) LookupAddr(ctx context.Context, addr string) ([]string, error) {
+	return d.ask(ctx, "ptr ", addr)
 }

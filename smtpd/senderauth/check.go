@@ -18,6 +18,7 @@ type Options struct {
 	LookupTime    time.Duration // one look-up; default 2 s
 	TotalTime     time.Duration // all checks of one message; default 5 s
 	MaxSignatures int           // DKIM signatures checked; default 5
+	Blocklists    []string      // zones of DNS blocklists that the peer is looked up in; nil: none
 }
 
 // Checker checks messages.
@@ -25,6 +26,7 @@ type Checker struct {
 	dns   Resolver
 	total time.Duration
 	sigs  int
+	lists []string
 }
 
 // New returns a Checker.
@@ -38,7 +40,7 @@ func New(o Options) *Checker {
 	if o.MaxSignatures <= 0 {
 		o.MaxSignatures = 5
 	}
-	return &Checker{dns: &bounded{o.Resolver, o.LookupTime}, total: o.TotalTime, sigs: o.MaxSignatures}
+	return &Checker{dns: &bounded{o.Resolver, o.LookupTime}, total: o.TotalTime, sigs: o.MaxSignatures, lists: o.Blocklists}
 }
 
 // Input is one message with its envelope.
@@ -59,12 +61,18 @@ func (c *Checker) Check(ctx context.Context, in Input) Results {
 		r      Results
 		wg     sync.WaitGroup
 		from   = authorOf(in.Fields)
-		record dmarcRecord
+		walk   = &walker{c: c, found: make(map[string]recordAt)}
+		policy discovery
 	)
 	wg.Go(func() { r.MailFrom = c.spfMailFrom(ctx, in) })
 	wg.Go(func() { r.HELO = c.spfHELO(ctx, in) })
+	wg.Go(func() { r.Peer = c.iprev(ctx, in.IP) })
+	wg.Go(func() { r.Sender = c.Sender(ctx, in.MailFrom) })
+	if len(c.lists) > 0 {
+		wg.Go(func() { r.Listed = c.Listed(ctx, in.IP) })
+	}
 	if from.domain != "" {
-		wg.Go(func() { record = c.dmarcRecord(ctx, from.domain) })
+		wg.Go(func() { policy = walk.discover(ctx, from.domain) })
 	}
 	r.Signatures = c.dkim(ctx, in)
 	wg.Wait()
@@ -73,7 +81,7 @@ func (c *Checker) Check(ctx context.Context, in Input) Results {
 	if in.MailFrom == "" {
 		r.SPF = r.HELO.Result
 	}
-	r.Author = evaluate(from, record, in, &r)
+	r.Author = walk.evaluate(ctx, from, policy, in, &r)
 	r.DMARC = r.Author.Result
 	r.DKIM = overall(r.Signatures)
 	return r
@@ -83,7 +91,7 @@ func (c *Checker) Check(ctx context.Context, in Input) Results {
 // user: none, three times.
 func Unchecked() Results {
 	none := SPFResult{Result: None}
-	return Results{SPF: None, DKIM: None, DMARC: None, MailFrom: none, HELO: none, Author: DMARCResult{Result: None}}
+	return Results{SPF: None, DKIM: None, DMARC: None, Peer: HostResult{Result: None}, Sender: SenderResult{Result: None}, MailFrom: none, HELO: none, Author: DMARCResult{Result: None}}
 }
 
 // bounded gives every look-up its own time and makes every failure one of two kinds, "not

@@ -3,197 +3,229 @@ package senderauth
 import (
 	"context"
 	"errors"
-	"io"
-	"mime"
 	"net"
-	"net/mail"
 	"strings"
-
-	"github.com/emersion/go-msgauth/dmarc"
-
-	"uniqverse/smtpd/header"
 )
 
-// author is whom the From field names.
-type author struct {
-	domain string // canonical; "" when there is not exactly one
-	fault  string // why not: no_from, many_from, bad_from
+// maxWalk is how many names one tree walk asks for (RFC 9989 section 4.10).
+const maxWalk = 8
+
+// walker looks for DMARC records on behalf of one message. What it found it remembers, as the walks of the
+// From domain and of what is compared with it meet higher up. It is used by one goroutine at a time.
+type walker struct {
+	c     *Checker
+	found map[string]recordAt
 }
 
-// AuthorFault says in one word what keeps a header from having exactly one author domain:
-// no_from, many_from or bad_from; "" when nothing does.
-func AuthorFault(fields []header.Field) string { return authorOf(fields).fault }
-
-// authorOf finds the From domain. A message with two From fields, or with one that different
-// programs read differently, has none: whoever shows it may show the other one.
-func authorOf(fields []header.Field) author {
-	var from *header.Field
-	for i := range fields {
-		if !fields[i].Is("From") {
-			continue
-		}
-		if from != nil {
-			return author{fault: "many_from"}
-		}
-		from = &fields[i]
-	}
-	if from == nil {
-		return author{fault: "no_from"}
-	}
-	value := from.Value()
-	if strings.ContainsFunc(value, func(r rune) bool { return (r < ' ' && r != '\t') || r == 0x7f }) {
-		return author{fault: "bad_from"}
-	}
-	parser := mail.AddressParser{WordDecoder: &mime.WordDecoder{
-		// The name is not looked at, so its charset must not matter.
-		CharsetReader: func(_ string, r io.Reader) (io.Reader, error) { return r, nil },
-	}}
-	list, err := parser.ParseList(value)
-	if err != nil || len(list) == 0 {
-		return author{fault: "bad_from"}
-	}
-	var domain string
-	for _, a := range list {
-		_, d := splitAddress(a.Address)
-		d = canonical(d)
-		if d == "" {
-			return author{fault: "bad_from"}
-		}
-		if domain != "" && d != domain {
-			return author{fault: "many_from"}
-		}
-		domain = d
-	}
-	return author{domain: domain}
+// recordAt is what is published at one name.
+type recordAt struct {
+	name   string
+	result Result // Pass: there is a record; None, TempError, PermError
+	text   string
+	rec    DMARCRecord
 }
 
-// dmarcRecord is what is published for a From domain.
-type dmarcRecord struct {
-	result Result // Pass: found; None, TempError, PermError
-	domain string // where
-	record *dmarc.Record
-	policy string // that applies to the From domain
+// discovery is the policy that applies to a From domain.
+type discovery struct {
+	recordAt
+	org    string // organisational domain of From; "" while it was not needed
+	policy string
 }
 
-// dmarcRecord looks for the policy of from, then of its organisational domain (RFC 7489
-// section 6.6.3).
-func (c *Checker) dmarcRecord(ctx context.Context, from string) dmarcRecord {
-	rec := c.dmarcAt(ctx, from)
-	if rec.result != None {
-		if rec.record != nil {
-			rec.policy = string(rec.record.Policy)
-		}
-		return rec
+// at asks for the record at one name. Several are as good as none.
+func (w *walker) at(ctx context.Context, name string) recordAt {
+	if r, ok := w.found[name]; ok {
+		return r
 	}
-	org := organisational(from)
-	if org == from {
-		return rec
+	out := recordAt{name: name, result: None}
+	txts, err := w.c.dns.LookupTXT(ctx, "_dmarc."+name)
+	if err != nil && !notFound(err) {
+		out.result = TempError
 	}
-	rec = c.dmarcAt(ctx, org)
-	if rec.record != nil {
-		rec.policy = string(rec.record.Policy)
-		if rec.record.SubdomainPolicy != "" {
-			rec.policy = string(rec.record.SubdomainPolicy)
-		}
-	}
-	return rec
-}
-
-func (c *Checker) dmarcAt(ctx context.Context, domain string) dmarcRecord {
-	txts, err := c.dns.LookupTXT(ctx, "_dmarc."+domain)
-	var d *net.DNSError
-	if errors.As(err, &d) && d.IsNotFound {
-		return dmarcRecord{result: None}
-	} else if err != nil {
-		return dmarcRecord{result: TempError, domain: domain}
-	}
-	var found []string
+	n := 0
 	for _, txt := range txts {
-		if t, ok := dmarcTags(txt); ok {
-			found = append(found, t)
-		}
-	}
-	if len(found) != 1 {
-		// Several records are as good as none (section 6.6.3, step 5).
-		return dmarcRecord{result: None}
-	}
-	r, err := dmarc.Parse(found[0])
-	if err != nil {
-		return dmarcRecord{result: PermError, domain: domain}
-	}
-	return dmarcRecord{result: Pass, domain: domain, record: r}
-}
-
-// dmarcTags reduces a record to the tags that decide, in lower case, without alignment modes
-// that nobody knows: those count as absent (section 6.6.3), and the library would refuse the
-// record for them. ok is false when it is no DMARC record.
-func dmarcTags(txt string) (tags string, ok bool) {
-	parts := strings.Split(txt, ";")
-	name, value, _ := strings.Cut(parts[0], "=")
-	if strings.TrimSpace(name) != "v" || strings.TrimSpace(value) != "DMARC1" {
-		return "", false
-	}
-	tags = "v=DMARC1"
-	for _, part := range parts[1:] {
-		name, value, _ := strings.Cut(part, "=")
-		name, value = strings.ToLower(strings.TrimSpace(name)), strings.ToLower(strings.TrimSpace(value))
-		switch name {
-		case "adkim", "aspf":
-			if value != "r" && value != "s" {
-				continue
-			}
-		case "sp":
-			if value != "none" && value != "quarantine" && value != "reject" {
-				continue
-			}
-		case "p":
-		default:
+		rec, is, ok := ParseDMARC(txt)
+		if !is {
 			continue
 		}
-		tags += "; " + name + "=" + value
+		if n++; n > 1 {
+			out = recordAt{name: name, result: None}
+			break
+		}
+		out.result, out.text, out.rec = Pass, txt, rec
+		if !ok {
+			out.result = PermError
+		}
 	}
-	return tags, true
+	w.found[name] = out
+	return out
 }
 
-// evaluate joins the verdicts (RFC 7489 section 3.1): one identifier that is authenticated
+// walk asks from a domain upwards (RFC 9989 section 4.10) until a record says where the organisation
+// begins, and returns what it found, the longest name first. failed says that a name could not be asked for.
+func (w *walker) walk(ctx context.Context, domain string) (records []recordAt, failed bool) {
+	for name := domain; name != ""; name = above(name) {
+		r := w.at(ctx, name)
+		failed = failed || r.result == TempError
+		if r.result != Pass {
+			continue
+		}
+		records = append(records, r)
+		if r.rec.PublicSuffix == 'n' || r.rec.PublicSuffix == 'y' && name != domain {
+			break
+		}
+	}
+	return records, failed
+}
+
+// above returns the next name of a walk: one label less, and never more than seven.
+func above(name string) string {
+	labels := strings.Split(name, ".")
+	return strings.Join(labels[max(1, len(labels)-maxWalk+1):], ".")
+}
+
+// organisation returns the organisational domain of a domain (section 4.10.2) from what the walk found.
+func organisation(domain string, records []recordAt) string {
+	for _, r := range records {
+		switch {
+		case r.rec.PublicSuffix == 'n':
+			return r.name
+		case r.rec.PublicSuffix == 'y' && r.name != domain:
+			labels, suffix := strings.Split(domain, "."), strings.Count(r.name, ".")+1
+			return strings.Join(labels[len(labels)-suffix-1:], ".")
+		}
+	}
+	if len(records) > 0 {
+		return records[len(records)-1].name
+	}
+	return domain
+}
+
+// discover finds the policy of a From domain (section 4.10.1): its own record, that of its organisation, or
+// that of the public suffix above it.
+func (w *walker) discover(ctx context.Context, from string) discovery {
+	own := w.at(ctx, from)
+	if own.result == Pass {
+		return discovery{recordAt: own, policy: own.rec.policyFor(true, true)}
+	}
+	if own.result != None {
+		return discovery{recordAt: own}
+	}
+	records, failed := w.walk(ctx, from)
+	d := discovery{org: organisation(from, records)}
+	for _, r := range records {
+		if r.name == d.org || r.rec.PublicSuffix == 'y' {
+			d.recordAt = r
+			break
+		}
+	}
+	switch {
+	case d.result == Pass:
+		exists := true
+		if d.rec.NonExistent != "" {
+			exists = w.c.exists(ctx, from)
+		}
+		d.policy = d.rec.policyFor(false, exists)
+	case failed:
+		d.recordAt = recordAt{result: TempError}
+	default:
+		d.recordAt = recordAt{result: None}
+	}
+	return d
+}
+
+// exists reports whether a domain has an address or a mail server. One that cannot be asked about does: the
+// policy for domains that do not exist is the harder one.
+func (c *Checker) exists(ctx context.Context, domain string) bool {
+	if _, err := c.dns.LookupMX(ctx, domain); !notFound(err) {
+		return true
+	}
+	_, err := c.dns.LookupIPAddr(ctx, domain)
+	return !notFound(err)
+}
+
+// aligned reports whether an authenticated domain stands for the From domain, both canonical (section
+// 4.10.2). failed says that the DNS could not tell.
+func (w *walker) aligned(ctx context.Context, strict bool, authenticated, from string) (yes, failed bool) {
+	switch {
+	case authenticated == "" || from == "":
+		return false, false
+	case authenticated == from:
+		return true, false
+	case strict || !related(authenticated, from):
+		return false, false
+	}
+	a, failedA := w.walk(ctx, authenticated)
+	f, failedF := w.walk(ctx, from)
+	if organisation(authenticated, a) == organisation(from, f) {
+		return true, false
+	}
+	return false, failedA || failedF
+}
+
+// related reports whether two domains end in the same label: without that no organisation has both.
+func related(a, b string) bool {
+	return a[strings.LastIndexByte(a, '.')+1:] == b[strings.LastIndexByte(b, '.')+1:]
+}
+
+func notFound(err error) bool {
+	var d *net.DNSError
+	return errors.As(err, &d) && d.IsNotFound
+}
+
+// noAuthor is the verdict on a message without exactly one From domain.
+func noAuthor(fault string) DMARCResult {
+	out := DMARCResult{Result: PermError}
+	switch fault {
+	case "no_from":
+		out.Reason = "no From field"
+	case "many_from":
+		out.Reason = "more than one From domain"
+	default:
+		out.Reason = "the From field cannot be read"
+	}
+	return out
+}
+
+// evaluate joins the verdicts (RFC 9989 section 5.3): one identifier that is authenticated
 // and aligned is enough. It marks the aligned signatures on the way.
-func evaluate(from author, rec dmarcRecord, in Input, r *Results) DMARCResult {
-	out := DMARCResult{From: from.domain, Domain: rec.domain, Policy: rec.policy}
+func (w *walker) evaluate(ctx context.Context, from author, d discovery, in Input, r *Results) DMARCResult {
 	if from.domain == "" {
-		out.Result = PermError
-		out.Reason = map[string]string{
-			"no_from":   "no From field",
-			"many_from": "more than one From domain",
-		}[from.fault]
-		if out.Reason == "" {
-			out.Reason = "the From field cannot be read"
+		return noAuthor(from.fault)
+	}
+	out := DMARCResult{From: from.domain, Domain: d.name, Organization: d.org, Record: d.text, Policy: d.policy, Testing: d.rec.Testing}
+	if d.result != Pass {
+		out.Domain, out.Record = "", ""
+		out.Result = d.result
+		out.Reason = map[Result]string{None: "no DMARC record", TempError: "DNS did not answer", PermError: "the DMARC record cannot be read"}[d.result]
+		for i := range r.Signatures {
+			r.Signatures[i].Aligned = canonical(r.Signatures[i].Domain) == from.domain
 		}
 		return out
 	}
-	strictSPF := rec.record != nil && rec.record.SPFAlignment == dmarc.AlignmentStrict
-	strictDKIM := rec.record != nil && rec.record.DKIMAlignment == dmarc.AlignmentStrict
-
+	if out.Testing {
+		out.Policy = "none" // section 4.7, t: published, and not to be applied yet
+	}
 	envelope := r.MailFrom
 	if in.MailFrom == "" {
 		envelope = r.HELO
 	}
-	spfCounts := aligned(strictSPF, envelope.Domain, from.domain)
-	out.SPFAligned = spfCounts && envelope.Result == Pass
-	undecided := spfCounts && envelope.Result == TempError
+	undecided := false
+	counts := func(strict bool, result Result, domain string) bool {
+		if result != Pass && result != TempError {
+			return domain == from.domain // shown, and worth no look-up
+		}
+		yes, failed := w.aligned(ctx, strict, domain, from.domain)
+		undecided = undecided || failed || yes && result == TempError
+		return yes
+	}
+	out.SPFAligned = counts(d.rec.StrictSPF, envelope.Result, envelope.Domain) && envelope.Result == Pass
 	for i := range r.Signatures {
 		s := &r.Signatures[i]
-		s.Aligned = aligned(strictDKIM, canonical(s.Domain), from.domain)
-		if s.Aligned && s.Result == Pass {
-			out.DKIMAligned = true
-		}
-		if s.Aligned && s.Result == TempError {
-			undecided = true
-		}
+		s.Aligned = counts(d.rec.StrictDKIM, s.Result, canonical(s.Domain))
+		out.DKIMAligned = out.DKIMAligned || s.Aligned && s.Result == Pass
 	}
 	switch {
-	case rec.result != Pass:
-		out.Result = rec.result
-		out.Reason = map[Result]string{None: "no DMARC record", TempError: "DNS did not answer", PermError: "the DMARC record cannot be read"}[rec.result]
 	case out.SPFAligned || out.DKIMAligned:
 		out.Result = Pass
 	case undecided:

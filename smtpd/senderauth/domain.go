@@ -4,13 +4,12 @@ import (
 	"strings"
 
 	"golang.org/x/net/idna"
-	"golang.org/x/net/publicsuffix"
 )
 
 // canonical returns a domain in lower-case ASCII without a final dot, or "" when it is none:
 // a literal, or a name with characters that no host has. Everything is
-// compared and looked up in this form alone: the public suffix list, asked in upper case,
-// takes a registry's domain for an organisation's.
+// compared and looked up in this form alone: another server was once talked past its
+// policy by a From domain in capitals.
 func canonical(domain string) string {
 	domain = strings.TrimSuffix(domain, ".")
 	ascii := true
@@ -43,27 +42,6 @@ func canonical(domain string) string {
 		}
 	}
 	return domain
-}
-
-// organisational returns the organisational domain of a canonical one (RFC 7489 section 3.2);
-// a public suffix is its own.
-func organisational(domain string) string {
-	if d, err := publicsuffix.EffectiveTLDPlusOne(domain); err == nil {
-		return d
-	}
-	return domain
-}
-
-// aligned reports whether an authenticated domain stands for the From domain, both canonical
-// (RFC 7489 section 3.1).
-func aligned(strict bool, authenticated, from string) bool {
-	if authenticated == "" || from == "" {
-		return false
-	}
-	if authenticated == from {
-		return true
-	}
-	return !strict && organisational(authenticated) == organisational(from)
 }
 
 // splitAddress cuts an address at its last @: a quoted local part may hold others.

@@ -48,7 +48,7 @@ func TestHeaderCannotBeEnded(t *testing.T) {
 	r := senderauth.Unchecked()
 	r.Signatures = []senderauth.DKIMSignature{{Result: "fail", Domain: "a.test; dmarc=pass", Selector: "s\r\nX: y", Tag: `"\`, Reason: "bad \"quote\"\r\n"}}
 	r.MailFrom.Domain = "a b"
-	got := r.Header("mail.test", "")
+	got := r.Header("mail.test", "", netip.Addr{})
 	want := "Authentication-Results: mail.test;\r\n\tspf=none smtp.mailfrom=\"a b\";\r\n" +
 		"\tdkim=fail reason=\"bad \\\"quote\\\"??\" header.d=\"a.test; dmarc=pass\" header.s=\"s??X: y\" header.b=\"\\\"\\\\\";\r\n\tdmarc=none\r\n"
 	if got != want {
@@ -96,7 +96,7 @@ func FuzzCheck(f *testing.F) {
 				t.Errorf("no such word: %q", w)
 			}
 		}
-		h := r.Header("mail.test", "")
+		h := r.Header("mail.test", "", netip.Addr{})
 		rest := strings.ReplaceAll(strings.TrimSuffix(h, "\r\n"), "\r\n\t", "")
 		if strings.ContainsAny(rest, "\r\n\x00") || !strings.HasSuffix(h, "\r\n") {
 			t.Errorf("header %q", h)
