@@ -198,6 +198,9 @@ func (s authenticator) byToken(ctx context.Context, token string, via web.Creden
 		return web.Caller{}, refuse("the token is for another service; it must name "+want+" as an audience", nil)
 	}
 	c := web.Caller{Server: v.service, Scopes: v.scopes, Demo: v.demo, Via: via}
+	if v.service == "" {
+		c.Expires = a.expiry(v)
+	}
 	if v.user == "" {
 		return c, nil
 	}
@@ -217,6 +220,15 @@ func (s authenticator) byToken(ctx context.Context, token string, via web.Creden
 		a.seen(ctx, u, nil)
 	}
 	return c, nil
+}
+
+// expiry is when what a token opened must end: at its exp, or, where a clock that goes otherwise is all that keeps it
+// good, when that leeway ends.
+func (a *Auth) expiry(v verified) time.Time {
+	if v.expires.After(a.now()) {
+		return v.expires
+	}
+	return v.expires.Add(leeway)
 }
 
 // bySession returns nobody for the session of a disabled user.

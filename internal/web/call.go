@@ -32,6 +32,8 @@ type Caller struct {
 	Demo   bool       // the demo identity: requests may name any user
 	Via    Credential // how the identity was presented
 	Admin  bool       // a person with the administrator's role
+
+	Expires time.Time // when the token does; zero for what has no end in sight
 }
 
 // Known reports whether the caller is anybody at all.
@@ -77,6 +79,7 @@ type Call struct {
 	w        http.ResponseWriter
 	handler  *Handler
 	trace    *event.Trace
+	known    *Caller    // who calls, for a visitor's request; else nil
 	way      *event.Way // the same while it goes on, for calls to other services
 	isPage   bool
 	route    string    // "GET /rooms", for metrics; "" before a route was found

@@ -44,6 +44,7 @@ type Discovery struct {
 	Routes   []Route  `json:"routes"`
 	Scopes   []string `json:"scopes"`
 	Events   []string `json:"events"`
+	Limits   any      `json:"limits,omitempty"` // what clients may do, where they must know
 }
 
 // Route is a page that the discovery document offers.
@@ -199,10 +200,13 @@ func callOf(r *http.Request) *Call {
 }
 
 // ServeHTTP answers one request: it is the whole middleware stack in order.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.serve(w, r, nil) }
+
+// serve answers one request; known is its caller where nobody needs to be asked.
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, known *Caller) {
 	start := h.opts.Now()
 	rw := &recorder{ResponseWriter: w}
-	c := &Call{Request: r, Prefix: cleanPrefix(r.Header.Get("X-Forwarded-Prefix")), ID: rand.Text()[:16], Now: start, w: rw, handler: h}
+	c := &Call{Request: r, Prefix: cleanPrefix(r.Header.Get("X-Forwarded-Prefix")), ID: rand.Text()[:16], Now: start, w: rw, handler: h, known: known}
 	c.isPage = wantsPage(r)
 	c.Log = h.opts.Log.With("req", c.ID)
 	secure(rw.Header())

@@ -63,17 +63,10 @@ func (c *Call) admit(e *Endpoint) error {
 	if e.noAuth {
 		return nil
 	}
-	caller, err := c.handler.opts.Auth.Authenticate(c.Request, e.Access.Token && !c.ofOwnPage(e))
-	if err != nil && !e.Access.Open {
-		return c.handler.limiter.refuse(c.Request, err)
-	}
-	if err != nil {
-		caller = Caller{}
-	}
-	c.Caller = caller
-	if err := c.checkOrigin(); err != nil {
+	if err := c.identify(e); err != nil {
 		return err
 	}
+	caller := c.Caller
 	if !e.Access.Open {
 		if !caller.Known() {
 			return c.handler.limiter.refuse(c.Request, errs.New(errs.Unauthenticated, "this address needs a token: send Authorization: Bearer …, or sign in at the portal"))
@@ -83,6 +76,23 @@ func (c *Call) admit(e *Endpoint) error {
 		}
 	}
 	return c.handler.limiter.take(c.Request, caller)
+}
+
+// identify finds out who calls, and that no page of another site does in their name.
+func (c *Call) identify(e *Endpoint) error {
+	if c.known != nil { // asked when their connection was opened
+		c.Caller = *c.known
+		return nil
+	}
+	caller, err := c.handler.opts.Auth.Authenticate(c.Request, e.Access.Token && !c.ofOwnPage(e))
+	if err != nil && !e.Access.Open {
+		return c.handler.limiter.refuse(c.Request, err)
+	}
+	if err != nil {
+		caller = Caller{}
+	}
+	c.Caller = caller
+	return c.checkOrigin()
 }
 
 // ofOwnPage reports whether the request opens a page of ours or comes from one: a page, a browser's form that is

@@ -101,6 +101,17 @@ func (c *Conn) Subprotocol() string { return c.ws.Subprotocol() }
 // RemoteAddr returns the peer's address as the request had it.
 func (c *Conn) RemoteAddr() string { return c.remote }
 
+// SetExpires closes the connection with Expired at that time; zero means never. Only onMessage may call it.
+func (c *Conn) SetExpires(at time.Time) {
+	c.mu.Lock()
+	c.expires = at
+	c.mu.Unlock()
+	c.setReadDeadline()
+}
+
+// Unlimit takes the bound of incoming messages away. Only onMessage may call it.
+func (c *Conn) Unlimit() { c.limit.rate = -1 }
+
 // Start begins to read. onMessage is called for one message at a time, in order, and owns
 // data; while it runs nothing further is read. Nil ignores messages. onClose is called once,
 // after the last onMessage, when the connection is over: code and reason are those of our

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -145,6 +146,11 @@ func (e *Edge) Upgrade(w http.ResponseWriter, r *http.Request, opts Options) (*C
 	c := newConn(e, wc, h.guard, r.RemoteAddr, opts)
 	e.register(c)
 	return c, nil
+}
+
+// Offers reports whether a handshake offers a sub-protocol.
+func Offers(r *http.Request, protocol string) bool {
+	return slices.Contains(websocket.Subprotocols(r), protocol)
 }
 
 // refusal turns a failed handshake into the error that the caller answers with.

@@ -14,6 +14,8 @@ import (
 	"uniqverse/services/chat/pace"
 	"uniqverse/services/chat/people"
 	"uniqverse/services/chat/sockets"
+	"uniqverse/services/chat/text"
+	"uniqverse/services/chat/veze"
 	"uniqverse/templates"
 )
 
@@ -152,6 +154,7 @@ type Service struct {
 	opts    Options
 	store   Store
 	sockets *sockets.Server
+	veze    *veze.Server
 	pace    *pace.Limiter // of lines
 	typists *pace.Limiter // of notices that somebody types
 	people  people.Finder
@@ -174,6 +177,7 @@ func New(opts Options) *Service {
 	s := &Service{opts: opts, store: opts.Store}
 	s.sockets = sockets.New(sockets.Options{Log: opts.Store, Hub: opts.Hub, Enter: s.enter, Removed: removed, Concerns: concerns,
 		PerUser: opts.SocketsPerUser, Edge: opts.Edge, Logger: opts.Log, Now: opts.Now})
+	s.veze = veze.New(s.sockets, opts.Now)
 	s.pace, s.typists = pace.New(), pace.New()
 	s.people = people.Finder{Users: opts.Users, Domain: opts.Domain}
 	return s
@@ -197,5 +201,7 @@ func (s *Service) Discovery() web.Discovery {
 			event.ChatMessageReacted, event.ChatPresence, event.ModerationActioned,
 			event.TicketCreated, event.TicketAssigned, event.TicketCommented, event.TicketSolved, event.TicketReopened,
 		},
+		Limits: map[string]any{"text": text.MaxLine, "handle": text.MaxHandle, "room_name": text.MaxRoomName, "mentions": people.MaxMentions, "reactions": maxReactions,
+			"send_per_s": 5, "send_burst": 10, "global_send_per_s": 1, "typing_s": typingEvery, "socket": s.sockets.Limits()},
 	}
 }

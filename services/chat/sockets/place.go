@@ -96,8 +96,8 @@ func (p *Place) Leave() {
 	})
 }
 
-// left reports whether Leave was called.
-func (p *Place) left() bool {
+// Left reports whether the place was left, or taken.
+func (p *Place) Left() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.gone
@@ -164,7 +164,7 @@ func (p *Place) replay(ctx context.Context, after, upTo int64, send func(live.Lo
 			if row.Seq != after+1 {
 				return after, errs.New(errs.Internal, "the log of room %d has no event %d", p.Room, after+1)
 			}
-			if p.left() {
+			if p.Left() {
 				return after, errLeft
 			}
 			if err := send(row); err != nil {

@@ -51,7 +51,7 @@ func (s *Server) Plain(c *web.Call, w http.ResponseWriter, in PlainIn) error {
 		release()
 		return err
 	}
-	conn, err := s.edge.Upgrade(w, c.Request, ws.Options{Origin: c.MayOpenSocket, ReadLimit: 4096})
+	conn, err := s.edge.Upgrade(w, c.Request, ws.Options{Origin: c.MayOpenSocket, ReadLimit: 4096, Expires: c.Caller.Expires})
 	if err != nil {
 		s.relay.Leave(in.Room)
 		release()
@@ -60,8 +60,10 @@ func (s *Server) Plain(c *web.Call, w http.ResponseWriter, in PlainIn) error {
 		}
 		return err
 	}
+	forget := s.guests.add(conn, c.Visitor())
 	p := s.seat(c.Context(), c.Caller, conn, in.Room, topic, entry, conn.Close)
 	conn.Start(ws.ListenOnly(conn, "send lines with POST /rooms/{id}/messages"), func(ws.Code, string) {
+		forget()
 		p.Leave()
 		release()
 	})

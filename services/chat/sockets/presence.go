@@ -27,16 +27,17 @@ func (s *Server) Tell(ctx context.Context, at live.Seat, handle, audience, state
 	}
 }
 
-// watch tells of those who left, once they did not come back in time, until ctx ends.
+// watch tells of those who left, once they did not come back in time, and asks again who is there, until ctx ends.
 func (s *Server) watch(ctx context.Context) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	for {
+	for slot := 0; ; slot = (slot + 1) % guestSlots {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
+		s.guests.askAgain(ctx, slot)
 		for at, p := range s.seats.Gone(s.opts.Now().Add(-leaveGrace)) {
 			s.Tell(ctx, at, p.Handle, p.Audience, live.Offline)
 		}

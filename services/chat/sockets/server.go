@@ -42,6 +42,8 @@ type Server struct {
 	relay *live.Relay
 	quota *web.Quota
 	seats *live.Seats
+
+	guests guests
 }
 
 // New returns a server whose sockets wait for Run.
