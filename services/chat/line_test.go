@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -371,7 +372,7 @@ func TestLinesOnPagesForPeople(t *testing.T) {
 	page := func(path, token string) string { return w.must("GET", path, token, "", html, "text/html").body }
 	body := page("/rooms/1?reply=2", "outsider")
 	for _, want := range []string{
-		"&lt;i&gt;hello", ">edited<", `data-emoji="🚀">🚀 1<`, `href="#line-1">@pilot: &lt;i&gt;hello<`, "This line was removed.", `name="reply_to" value="2"`, `action="/rooms/1/messages/2/edit"`,
+		"&lt;i&gt;hello", ">edited<", `data-emoji="🚀">🚀 1<`, `href="/rooms/1?around=1#line-1" data-to="1">@pilot: &lt;i&gt;hello<`, "This line was removed.", `name="reply_to" value="2"`, `action="/rooms/1/messages/2/edit"`,
 		">owner<", "@outsider",
 	} {
 		if !strings.Contains(body, want) {
@@ -392,5 +393,89 @@ func TestLinesOnPagesForPeople(t *testing.T) {
 	}
 	if a := w.call("GET", "/rooms/1?reply=99", "pilot", "", html, "text/html"); a.status != 200 {
 		t.Errorf("an answer to nothing: %d", a.status)
+	}
+}
+
+// What a moderator does works with nothing but forms, and is offered to nobody else.
+func TestModeratingOnPagesForPeople(t *testing.T) {
+	w := start(t, "")
+	const html = "Accept"
+	w.must("POST", "/rooms", "pilot", `{"name":"crew","kind":"guild"}`)
+	w.must("POST", "/rooms/1/invite", "pilot", `{"user_id":5}`)
+	page := func(path, token string) string { return w.must("GET", path, token, "", html, "text/html").body }
+	post := func(path, token, body string) {
+		t.Helper()
+		if a := w.call("POST", path, token, body, html, "text/html"); a.status != 303 || a.header.Get("Location") != "/rooms/1" {
+			t.Errorf("%s: %d %s %s", path, a.status, a.header.Get("Location"), a.body)
+		}
+	}
+	shows := func(who, body string, wanted bool, texts ...string) {
+		t.Helper()
+		for _, text := range texts {
+			if strings.Contains(body, text) != wanted {
+				t.Errorf("the room of %s: %q is shown: %v", who, text, !wanted)
+			}
+		}
+	}
+	offers := []string{`action="/rooms/1/mute"`, `formaction="/rooms/1/ban"`, `action="/rooms/1/kick"`, `action="/rooms/1/settings"`, "What moderators did"}
+	shows("an owner", page("/rooms/1", "pilot"), true, append(offers, `action="/rooms/1/invite"`)...)
+	shows("a member", page("/rooms/1", "outsider"), false, offers...)
+	post("/rooms/1/settings", "pilot", "topic=the+%3Cb%3Erings&slow_mode_s=7&archived=false")
+	post("/rooms/1/mute", "pilot", "user_id=5&for_s=600&reason=shouting")
+	body := page("/rooms/1", "pilot")
+	shows("an owner", body, true, "the &lt;b&gt;rings", "one line in 7 s", ">muted<", "shouting", "@pilot muted @outsider until", `action="/rooms/1/unmute"`)
+	shows("the muted", page("/rooms/1", "outsider"), true, "You are muted in this room until")
+	shows("the muted", page("/rooms/1", "outsider"), false, "data-composer")
+	post("/rooms/1/unmute", "pilot", "user_id=5")
+	shows("the unmuted", page("/rooms/1", "outsider"), true, "data-composer")
+	post("/rooms/1/invite", "pilot", "user_id=5&role=moderator")
+	shows("the new moderator", page("/rooms/1", "outsider"), true, `action="/rooms/1/settings"`)
+	shows("the new moderator", page("/rooms/1", "outsider"), false, `name="user_id" value="2"`) // an owner is above them
+	post("/rooms/1/settings", "pilot", "archived=true")
+	shows("an archived one", page("/rooms/1", "pilot"), true, "archived", "until it is opened again")
+	post("/rooms/1/settings", "pilot", "archived=false")
+	post("/rooms/1/ban", "pilot", "user_id=5&for_s=0&reason=")
+	if a := w.call("GET", "/rooms/1", "outsider", "", html, "text/html"); a.status != 403 && a.status != 404 {
+		t.Errorf("who is banned reads on: %d", a.status)
+	}
+	post("/rooms/1/unban", "pilot", "user_id=5")
+	if a := w.call("POST", "/rooms/1/mute", "pilot", "user_id=5&for_s=60&until=2099-01-01T00:00:00Z"); a.status != 422 {
+		t.Errorf("two ends at once: %d %s", a.status, a.body)
+	}
+}
+
+// A page shows the lines around one, and leads to what was before and after.
+func TestWindowsOfARoomForPeople(t *testing.T) {
+	w := start(t, "")
+	const html = "Accept"
+	w.must("POST", "/rooms", "pilot", `{"name":"crew","kind":"guild"}`)
+	for i := range 120 {
+		w.must("POST", "/rooms/1/messages", "agent", fmt.Sprintf(`{"text":"line %d."}`, i+1))
+	}
+	page := func(path string) string { return w.must("GET", path, "pilot", "", html, "text/html").body }
+	for _, c := range []struct{ path, first, last, newest, older, later string }{
+		{"/rooms/1", "line 71.", "line 120.", "true", "/rooms/1?before=71", ""},
+		{"/rooms/1?before=71", "line 21.", "line 70.", "false", "/rooms/1?before=21", "/rooms/1?after=70"},
+		{"/rooms/1?before=21", "line 1.", "line 20.", "false", "", "/rooms/1?after=20"},
+		{"/rooms/1?after=20", "line 21.", "line 70.", "false", "/rooms/1?before=21", "/rooms/1?after=70"},
+		{"/rooms/1?after=70", "line 71.", "line 120.", "true", "/rooms/1?before=71", ""},
+		{"/rooms/1?around=60", "line 35.", "line 84.", "false", "/rooms/1?before=35", "/rooms/1?after=84"},
+		{"/rooms/1?around=3", "line 1.", "line 27.", "false", "", "/rooms/1?after=27"},
+		{"/rooms/1?around=119", "line 94.", "line 120.", "true", "/rooms/1?before=94", ""},
+	} {
+		body := page(c.path)
+		lines := regexp.MustCompile(`dir="auto">(line \d+\.)<`).FindAllStringSubmatch(body, -1)
+		if len(lines) == 0 || lines[0][1] != c.first || lines[len(lines)-1][1] != c.last {
+			t.Errorf("%s shows %v, want %s to %s", c.path, lines, c.first, c.last)
+		}
+		for _, want := range []string{`data-newest="` + c.newest + `"`, `href="` + c.older + `"`, `href="` + c.later + `"`} {
+			if want != `href=""` && !strings.Contains(body, want) {
+				t.Errorf("%s lacks %s", c.path, want)
+			}
+		}
+	}
+	w.must("POST", "/rooms/1/read", "pilot", `{"seq":118}`)
+	if body := page("/rooms/1"); strings.Count(body, "data-fresh") != 1 || !strings.Contains(body[strings.Index(body, "data-fresh"):], "line 119.") || strings.Contains(body[strings.Index(body, "data-fresh"):], "line 118.") {
+		t.Error("the separator of what is new does not stand before line 119")
 	}
 }

@@ -1,6 +1,8 @@
 package chat
 
 import (
+	"time"
+
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
@@ -243,6 +245,7 @@ type sanctionIn struct {
 type timedIn struct {
 	sanctionIn
 	Until api.Time `json:"until,omitempty" doc:"when it ends; it has no end when left out"`
+	For   int      `json:"for_s,omitempty" min:"0" max:"31536000" doc:"the same as seconds from now, for forms; 0 has no end"`
 }
 
 func (s *Service) act(action string) func(*web.Call, sanctionIn) (any, error) {
@@ -254,16 +257,19 @@ func (s *Service) actUntil(action string) func(*web.Call, timedIn) (any, error) 
 		if in.Until != 0 && !in.Until.Time().After(s.opts.Now()) {
 			return nil, errs.BadField("until", "must lie in the future")
 		}
-		return s.sanctionUntil(c, action, in.sanctionIn, in.Until)
+		if in.For != 0 && in.Until != 0 {
+			return nil, errs.BadField("for_s", "and until say the same thing; leave one of them out")
+		}
+		return s.sanctionUntil(c, action, in)
 	}
 }
 
 func (s *Service) sanction(c *web.Call, action string, in sanctionIn) (any, error) {
-	return s.sanctionUntil(c, action, in, 0)
+	return s.sanctionUntil(c, action, timedIn{sanctionIn: in})
 }
 
 // sanctionUntil does to somebody what a moderator decided, and writes it down.
-func (s *Service) sanctionUntil(c *web.Call, action string, in sanctionIn, until api.Time) (any, error) {
+func (s *Service) sanctionUntil(c *web.Call, action string, in timedIn) (any, error) {
 	if _, st, err := s.readable(c.Context(), c.Caller, in.Room); err != nil || !moderates(c.Caller, st) { // before anybody is looked up
 		if err == nil {
 			err = errs.New(errs.Denied, "only the room's owner and moderators may do this")
@@ -274,8 +280,11 @@ func (s *Service) sanctionUntil(c *web.Call, action string, in sanctionIn, until
 	if err != nil {
 		return nil, err
 	}
-	key := timedIn{in, until}
-	return web.Update(c, key, s.store, func(tx Tx) (api.ChatAction, error) {
+	return web.Update(c, in, s.store, func(tx Tx) (api.ChatAction, error) {
+		until := in.Until
+		if in.For != 0 {
+			until = api.TimeOf(tx.Now().Add(time.Duration(in.For) * time.Second))
+		}
 		room, st, err := entered(c.Caller, tx, in.Room)
 		if err != nil {
 			return api.ChatAction{}, err

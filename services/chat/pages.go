@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"unicode"
-	"unicode/utf8"
 
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
+	"uniqverse/services/chat/page"
 	"uniqverse/services/chat/sockets"
 	"uniqverse/services/chat/text"
 	"uniqverse/templates"
@@ -20,6 +19,7 @@ const (
 	pageRooms = 200 // rooms on the page of rooms
 	sideRooms = 30  // rooms beside an open one
 	pageLines = 50  // lines of a room
+	pageActs  = 20  // of what moderators did
 )
 
 func (s *Service) home(c *web.Call, _ web.None) (web.Page, error) {
@@ -48,32 +48,40 @@ func (s *Service) home(c *web.Call, _ web.None) (web.Page, error) {
 }
 
 func (s *Service) roomsPage(c *web.Call, in roomsIn) (web.Page, error) {
-	return s.roomsView(c, in.Kind, nil)
+	return s.roomsView(c, in, nil)
 }
 
-func (s *Service) roomsView(c *web.Call, only string, wrong templates.FieldErrors) (web.Page, error) {
+func (s *Service) roomsView(c *web.Call, in roomsIn, wrong templates.FieldErrors) (web.Page, error) {
 	rows, err := s.store.RecentRooms(c.Context(), viewer(c.Caller), pageRooms)
 	if err != nil {
 		return web.Page{}, err
 	}
-	v := templates.RoomsView{CanCreate: c.Caller.Has("chat.write"), Errors: wrong, EventsURL: "/events"}
+	if in.Q != "" {
+		if rows, err = s.named(c, rows, in); err != nil {
+			return web.Page{}, err
+		}
+	}
+	v := templates.RoomsView{CanCreate: c.Caller.Has("chat.write"), Errors: wrong, EventsURL: "/events", Query: in.Q, Domain: s.opts.Domain,
+		CanDirect: c.Caller.ID != 0 && c.Caller.Has("chat.write") && text.InDomain(c.Caller.Email, s.opts.Domain)}
 	kind := KindGlobal
 	if wrong != nil {
-		v.Name = c.Form("name")
+		v.Name, v.With = c.Form("name"), c.Form("with")
 		kind = c.Form("kind")
 	}
 	shown := roomRows(rows, 0)
-	if err := s.countUnread(c, shown); err != nil {
+	if _, err := s.countUnread(c, shown); err != nil {
 		return web.Page{}, err
 	}
 	for i := range shown {
 		shown[i].Online = s.sockets.Online(shown[i].ID).Online
 	}
 	for _, k := range Kinds() {
-		v.Kinds = append(v.Kinds, templates.Option{Value: k, Label: kindTitle(k, false), Selected: k == kind})
-		g := templates.RoomGroup{Kind: k, Title: kindTitle(k, true)}
+		if k != KindDM {
+			v.Kinds = append(v.Kinds, templates.Option{Value: k, Label: page.KindTitle(k, false), Selected: k == kind})
+		}
+		g := templates.RoomGroup{Kind: k, Title: page.KindTitle(k, true)}
 		for _, r := range shown {
-			if r.Kind == k && (only == "" || only == k) {
+			if r.Kind == k && (in.Kind == "" || in.Kind == k) {
 				g.Rooms = append(g.Rooms, r)
 			}
 		}
@@ -84,10 +92,26 @@ func (s *Service) roomsView(c *web.Call, only string, wrong templates.FieldError
 	return web.Page{Template: templates.PageRooms, Title: "Rooms", Data: v}, nil
 }
 
+// named leaves of the rooms lately used those with a name that is looked for, and adds what else has it.
+func (s *Service) named(c *web.Call, recent []RoomRow, in roomsIn) ([]RoomRow, error) {
+	all, err := s.store.Rooms(c.Context(), viewer(c.Caller), RoomFilter{Kind: in.Kind, Name: in.Q}, web.Paging{}, pageRooms)
+	out := make([]RoomRow, 0, len(all))
+	for _, r := range all {
+		row := RoomRow{Room: r}
+		for _, known := range recent {
+			if known.ID == r.ID {
+				row = known
+			}
+		}
+		out = append(out, row)
+	}
+	return out, err
+}
+
 // roomRefused shows the page of rooms again with what is wrong in the form.
 func (s *Service) roomRefused(c *web.Call, err error) (web.Page, bool) {
-	page, e := s.roomsView(c, "", fieldErrors(err))
-	return page, e == nil
+	pg, e := s.roomsView(c, roomsIn{}, fieldErrors(err))
+	return pg, e == nil
 }
 
 // toRoom sends a browser from the form to the new room.
@@ -101,13 +125,14 @@ func (s *Service) toRoom(_ *web.Call, out any) string {
 // toRooms sends a browser to the list of rooms.
 func (s *Service) toRooms(*web.Call, any) string { return "/rooms" }
 
-// toSameRoom sends a browser from the composer back to its room.
+// toSameRoom sends a browser from a form back to its room.
 func (s *Service) toSameRoom(c *web.Call, _ any) string { return "/rooms/" + c.Request.PathValue("id") }
 
 type roomPageIn struct {
 	roomIn
 	web.Paging
-	Reply int64 `json:"reply,omitempty" min:"1" doc:"id of the line that the composer answers"`
+	Around int64 `json:"around,omitempty" min:"1" doc:"lines on both sides of the one with this id"`
+	Reply  int64 `json:"reply,omitempty" min:"1" doc:"id of the line that the composer answers"`
 }
 
 func (s *Service) roomPage(c *web.Call, in roomPageIn) (web.Page, error) {
@@ -120,17 +145,12 @@ func (s *Service) lineRefused(c *web.Call, err error) (web.Page, bool) {
 	if bad != nil || errs.Is(err, errs.NotFound) {
 		return web.Page{}, false
 	}
-	page, e := s.roomView(c, roomPageIn{roomIn: roomIn{ID: id}}, c.Form("text"), detail(err))
-	return page, e == nil
+	pg, e := s.roomView(c, roomPageIn{roomIn: roomIn{ID: id}}, c.Form("text"), detail(err))
+	return pg, e == nil
 }
 
 func (s *Service) roomView(c *web.Call, in roomPageIn, draft, wrong string) (web.Page, error) {
 	room, st, err := s.readable(c.Context(), c.Caller, in.ID)
-	if err != nil {
-		return web.Page{}, err
-	}
-	page := web.Paging{Before: in.Before}
-	ms, err := s.store.Messages(c.Context(), room.ID, seenFrom(c.Caller, st), page, pageLines+1)
 	if err != nil {
 		return web.Page{}, err
 	}
@@ -139,68 +159,105 @@ func (s *Service) roomView(c *web.Call, in roomPageIn, draft, wrong string) (web
 		return web.Page{}, err
 	}
 	v := templates.RoomView{
-		ID: room.ID, Name: room.Name, Kind: room.Kind, Topic: room.Topic, Epoch: s.opts.Hub.Epoch(), Newest: in.Before == 0,
+		ID: room.ID, Name: room.Name, Kind: room.Kind, Topic: room.Topic, SlowMode: room.SlowMode, Archived: room.ArchivedAt != 0, Epoch: s.opts.Hub.Epoch(),
 		CanWrite: c.Caller.Has("chat.write"), UserID: c.Caller.ID, MaxLength: text.MaxLine, Draft: draft, Error: wrong, Rooms: roomRows(side, room.ID),
 	}
-	if err := s.countUnread(c, v.Rooms); err != nil {
-		return web.Page{}, err
-	}
-	if !v.CanWrite {
-		v.WhyNot = "Your token lets you read here, but not write."
-	} else if err := mayWrite(c.Caller, room, st, s.opts.Now()); err != nil {
-		v.CanWrite, v.WhyNot = false, sentence(detail(err))
-	}
-	if !v.Newest {
-		v.NewestURL = roomPath(room.ID)
-	}
-	if len(ms) > pageLines {
-		ms = ms[:pageLines]
-		v.OlderURL = fmt.Sprintf("%s?before=%d", roomPath(room.ID), ms[pageLines-1].ID)
-	}
-	shown, err := s.shown(c, ms)
+	read, err := s.countUnread(c, v.Rooms)
 	if err != nil {
 		return web.Page{}, err
 	}
-	v.Seq = room.Head // what happened up to it is in the lines, which were read later
-	known := map[int64]api.ChatMessage{}
-	for i := len(shown) - 1; i >= 0; i-- {
-		l := line(shown[i], c.Caller)
-		known[l.ID] = shown[i]
-		v.Seq = max(v.Seq, l.Seq)
-		if v.CanWrite {
-			offer(&l, room, moderates(c.Caller, st))
+	who := page.Reader{ID: c.Caller.ID, Rank: rank(st.Role), All: c.Caller.Has(actForOthers)}
+	if !v.CanWrite {
+		v.WhyNot = "Your token lets you read here, but not write."
+	} else {
+		who.Moderates = moderates(c.Caller, st)
+		if err := mayWrite(c.Caller, room, st, s.opts.Now()); err != nil {
+			v.CanWrite, v.WhyNot = false, page.Sentence(detail(err))
 		}
-		if l.Reply, err = s.answered(c, room.ID, seenFrom(c.Caller, st), shown[i].ReplyTo, known); err != nil {
-			return web.Page{}, err
-		}
-		v.Lines = append(v.Lines, l)
 	}
-	if v.CanWrite {
-		if v.ReplyTo, err = s.answered(c, room.ID, seenFrom(c.Caller, st), in.Reply, known); err != nil {
-			return web.Page{}, err
-		}
-		v.Tools = &templates.Line{Own: true}
-		offer(v.Tools, room, false)
+	who.Writes = v.CanWrite
+	if err := s.linesOf(c, in, room, st, who, &v); err != nil {
+		return web.Page{}, err
 	}
-	if err := s.peopleOf(c, room, &v); err != nil {
+	page.Unread(v.Lines, read)
+	if err := s.peopleOf(c, room, st, who, &v); err != nil {
 		return web.Page{}, err
 	}
 	return web.Page{Template: templates.PageRoom, Title: room.Name, Data: v}, nil
 }
 
-// offer gives a line what the caller may do with it, in forms.
-func offer(l *templates.Line, room Room, moderator bool) {
-	if l.Deleted {
-		return
+// linesOf puts a room's lines on its page, and what the composer answers.
+func (s *Service) linesOf(c *web.Call, in roomPageIn, room Room, st Standing, who page.Reader, v *templates.RoomView) error {
+	since := seenFrom(c.Caller, st)
+	ms, older, later, err := s.window(c, in, room.ID, since)
+	if err != nil {
+		return err
 	}
-	l.Path = fmt.Sprintf("%s/messages/%d", roomPath(room.ID), l.ID)
-	l.ReplyURL = fmt.Sprintf("%s?reply=%d#text", roomPath(room.ID), l.ID)
-	l.CanEdit, l.CanDelete = l.Own, l.Own || moderator && room.Kind != KindDM
+	if v.Newest = !later; later {
+		v.NewestURL = roomPath(room.ID)
+	}
+	if older {
+		v.OlderURL = fmt.Sprintf("%s?before=%d", roomPath(room.ID), ms[len(ms)-1].ID)
+	}
+	if later && len(ms) > 0 {
+		v.LaterURL = fmt.Sprintf("%s?after=%d", roomPath(room.ID), ms[0].ID)
+	}
+	shown, err := s.shown(c, ms)
+	if err != nil {
+		return err
+	}
+	v.Seq = room.Head // what happened up to it is in the lines, which were read later
+	known := map[int64]api.ChatMessage{}
+	for i := len(shown) - 1; i >= 0; i-- {
+		known[shown[i].ID] = shown[i]
+		l := who.Line(shown[i], room.Kind == KindDM)
+		v.Seq = max(v.Seq, l.Seq)
+		if l.Reply, err = s.answered(c, room.ID, since, shown[i].ReplyTo, who, known); err != nil {
+			return err
+		}
+		v.Lines = append(v.Lines, l)
+	}
+	if !v.CanWrite {
+		return nil
+	}
+	v.Tools = &templates.Line{Own: true}
+	who.Offer(v.Tools, room.ID, room.Kind == KindDM)
+	v.ToolsAll = who.Moderates && room.Kind != KindDM
+	v.ReplyTo, err = s.answered(c, room.ID, since, in.Reply, who, known)
+	return err
+}
+
+// window reads the lines that a page asks for, newest first, and whether there are older and later ones.
+func (s *Service) window(c *web.Call, in roomPageIn, room, since int64) (ms []Line, older, later bool, err error) {
+	if in.Around == 0 {
+		at := web.Paging{Before: in.Before, After: in.After}
+		ms, err = s.store.Messages(c.Context(), room, since, at, pageLines+1)
+		forward, more := in.After > 0 && in.Before == 0, len(ms) > pageLines
+		switch {
+		case forward && more:
+			ms = ms[1:]
+		case more:
+			ms = ms[:pageLines]
+		}
+		if forward {
+			return ms, len(ms) > 0, more, err
+		}
+		return ms, more, in.Before != 0, err
+	}
+	if ms, err = s.around(c, room, since, in.Around, pageLines); err != nil || len(ms) == 0 {
+		return ms, false, true, err
+	}
+	before, err := s.store.Messages(c.Context(), room, since, web.Paging{Before: ms[len(ms)-1].ID}, 1)
+	if err != nil {
+		return nil, false, false, err
+	}
+	after, err := s.store.Messages(c.Context(), room, since, web.Paging{After: ms[0].ID}, 1)
+	return ms, len(before) > 0, len(after) > 0, err
 }
 
 // answered returns the line that another answers, as far as the caller sees it; nil for none. It is
 // looked for among the known ones first.
-func (s *Service) answered(c *web.Call, room, since, id int64, known map[int64]api.ChatMessage) (*templates.Line, error) {
+func (s *Service) answered(c *web.Call, room, since, id int64, who page.Reader, known map[int64]api.ChatMessage) (*templates.Line, error) {
 	if id == 0 {
 		return nil, nil
 	}
@@ -219,95 +276,71 @@ func (s *Service) answered(c *web.Call, room, since, id int64, known map[int64]a
 		m = l.ChatMessage
 		known[id] = m
 	}
-	out := line(m, c.Caller)
-	if len(out.Text) > 120 {
-		out.Text = text.Clip(out.Text, 120) + "…"
-	}
-	return &out, nil
+	return who.Excerpt(m), nil
 }
 
-// peopleOf puts who is in the room, and who belongs to one that is not for everybody, on its page.
-func (s *Service) peopleOf(c *web.Call, room Room, v *templates.RoomView) error {
-	for _, u := range s.sockets.Online(room.ID).Users {
-		v.Online = append(v.Online, u.Handle)
-	}
-	if !room.private() {
-		return nil
+// peopleOf puts who is in the room, who belongs to it and what the reader may do about them on its page.
+func (s *Service) peopleOf(c *web.Call, room Room, st Standing, who page.Reader, v *templates.RoomView) error {
+	now, act := s.sockets.Online(room.ID), room.ArchivedAt == 0 && c.Caller.Has("chat.write")
+	v.Role, v.Online, v.Moderates = st.Role, now.Online, who.Moderates && room.Kind != KindDM
+	if room.Kind == KindDM {
+		who.Moderates = false
+	} else if c.Caller.ID != 0 {
+		v.CanJoin, v.CanLeave = act && st.Role == "" && !st.Ban.holds(s.opts.Now()), st.Role != "" && c.Caller.Has("chat.write")
+		v.CanInvite = act && (who.All || rank(st.Role) >= rank(RoleMember))
 	}
 	ms, err := s.store.Members(c.Context(), room.ID, s.opts.Now().UnixMilli(), web.Paging{}, sockets.ShownOnline)
-	for _, m := range ms {
-		v.Members = append(v.Members, templates.Member{Handle: m.Handle, Role: m.Role})
+	if err != nil {
+		return err
 	}
+	members := make([]api.ChatMember, len(ms))
+	for i, m := range ms {
+		members[i] = m.ChatMember
+	}
+	roles := []string{RoleMember, RoleGuest}
+	if who.All || st.Role == RoleOwner {
+		roles = []string{RoleOwner, RoleModerator, RoleMember, RoleGuest}
+	}
+	v.People = who.People(members, now.Users, rank, roles)
+	if !v.Moderates {
+		return nil
+	}
+	as, err := s.store.Actions(c.Context(), room.ID, web.Paging{}, pageActs)
+	acts := make([]api.ChatAction, len(as))
+	for i, a := range as {
+		acts[i] = a.ChatAction
+	}
+	v.Acts = page.Acts(acts, func(a api.ChatAction) bool { return Sanction{On: true, Until: a.Until}.holds(s.opts.Now()) })
 	return err
 }
 
-// countUnread puts onto rows what the caller has not read.
-func (s *Service) countUnread(c *web.Call, rows []templates.RoomRow) error {
+// countUnread puts onto rows what the caller has not read, and returns how far they have read in the open one.
+func (s *Service) countUnread(c *web.Call, rows []templates.RoomRow) (read int64, err error) {
 	if c.Caller.ID == 0 {
-		return nil
+		return 0, nil
 	}
 	all, err := s.store.Unread(c.Context(), viewer(c.Caller), 200)
 	for _, u := range all {
 		for i := range rows {
-			if rows[i].ID == u.RoomID && !rows[i].Current {
+			if rows[i].ID != u.RoomID {
+				continue
+			}
+			if rows[i].Current {
+				read = u.ReadSeq
+			} else {
 				rows[i].Unread, rows[i].Mentions = u.Unread, u.Mentions
 			}
 		}
 	}
-	return err
-}
-
-// sentence begins with a capital and ends with a full stop.
-func sentence(words string) string {
-	first, n := utf8.DecodeRuneInString(words)
-	return string(unicode.ToUpper(first)) + words[n:] + "."
-}
-
-func line(m api.ChatMessage, who web.Caller) templates.Line {
-	return templates.Line{
-		ID: m.ID, Seq: m.Seq, UserID: m.UserID, Handle: m.Handle, Text: m.Text, At: m.CreatedAt.Time(),
-		Own: who.ID != 0 && m.UserID == who.ID, Edited: m.EditedAt != 0, Deleted: m.Deleted, Reactions: reactions(m),
-	}
-}
-
-func reactions(m api.ChatMessage) []templates.Reaction {
-	var out []templates.Reaction
-	for _, r := range m.Reactions {
-		out = append(out, templates.Reaction{Emoji: r.Emoji, Count: r.Count, Mine: r.Mine})
-	}
-	return out
+	return read, err
 }
 
 func roomRows(rows []RoomRow, current int64) []templates.RoomRow {
 	out := make([]templates.RoomRow, len(rows))
 	for i, r := range rows {
-		out[i] = roomRow(r, current)
+		out[i] = templates.RoomRow{ID: r.ID, Name: r.Name, Kind: r.Kind, LastHandle: r.LastHandle, LastText: r.LastText, LastAt: r.LastAt, Current: r.ID == current}
 	}
 	return out
-}
-
-func roomRow(r RoomRow, current int64) templates.RoomRow {
-	return templates.RoomRow{
-		ID: r.ID, Name: r.Name, Kind: r.Kind, LastHandle: r.LastHandle, LastText: r.LastText, LastAt: r.LastAt, Current: r.ID == current,
-	}
-}
-
-func kindTitle(kind string, many bool) string {
-	one, all := "Global", "For everybody"
-	switch kind {
-	case KindGuild:
-		one, all = "Guild", "Guilds"
-	case KindParty:
-		one, all = "Party", "Parties"
-	case KindDM:
-		one, all = "Direct", "Direct"
-	case KindSupport:
-		one, all = "Support", "Support"
-	}
-	if many {
-		return all
-	}
-	return one
 }
 
 // fieldErrors are an error's fields for a form; an error without fields is about the whole form.

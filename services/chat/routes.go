@@ -19,6 +19,7 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.View("/rooms/{id}", read, "One room, live", s.roomPage),
 		web.Query(http.MethodGet, "/rooms/{id}", read, "One room, with the seq and epoch to listen from", s.room),
 		web.Command(http.MethodPatch, "/rooms/{id}", write, "Topic, slow mode and archiving, by the room's owner and moderators", s.store, s.patchRoom),
+		web.Command(http.MethodPost, "/rooms/{id}/settings", write, "As PATCH, for forms", s.store, s.patchRoom).Redirect(s.toSameRoom),
 		web.Query(http.MethodGet, "/rooms/{id}/members", read, "Who belongs to the room, in the order of their user_ids", s.members),
 		web.Query(http.MethodPost, "/rooms/{id}/members", write, "Make somebody a member, or give a member another role", s.invite),
 		web.Query(http.MethodDelete, "/rooms/{id}/members/{user}", write, "Take a member out; oneself leaves", s.dismissMember),
@@ -31,7 +32,8 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Query(http.MethodPost, "/rooms/{id}/mute", write, "Let somebody read, but not write", s.actUntil(actMute)).Redirect(s.toSameRoom),
 		web.Query(http.MethodPost, "/rooms/{id}/unmute", write, "Lift a mute", s.act(actUnmute)).Redirect(s.toSameRoom),
 		web.Query(http.MethodGet, "/rooms/{id}/actions", read, "What moderators did in the room, newest first; for them alone", s.actions),
-		web.Query(http.MethodPost, "/dm", write, "The direct room with somebody of the domain, made when there is none", s.direct).Redirect(s.toRoom),
+		web.Query(http.MethodPost, "/dm", write, "The direct room with somebody of the domain, made when there is none", s.direct).
+			Redirect(s.toRoom).Retry(s.roomRefused),
 		web.Query(http.MethodGet, "/rooms/{id}/messages", read, "Lines, newest first; Link leads on", s.messages),
 		web.Query(http.MethodPost, "/rooms/{id}/messages", write, "Say a line; a repeat with the same Idempotency-Key is answered as the first, for good", s.send).
 			Redirect(s.toSameRoom).Retry(s.lineRefused),

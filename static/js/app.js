@@ -1,5 +1,5 @@
 // What every page has: local times, the theme switch, menus, the keyboard, copying, toasts and the connection bar.
-// Every page works without it. It offers window.uq to live.js and room.js.
+// Every page works without it. It offers window.uq to live.js and to the room's modules.
 (() => {
   "use strict";
   const root = document.documentElement;
@@ -65,18 +65,19 @@
 
   // --- the connection: one bar that says what is wrong and why, one badge where a page has it ---
   let wasDown = false, timer = 0;
-  function link(state, why = "") {
+  function link(state, why = "", word = "") {
     const bar = $("[data-linkbar]");
     clearTimeout(timer);
     if (state === "down" && bar.hidden) { // an interruption shorter than this is nobody's business
-      timer = setTimeout(showLink, 1200, bar, state, why);
+      timer = setTimeout(showLink, 1200, bar, state, why, word);
       return;
     }
-    showLink(bar, state, why);
+    showLink(bar, state, why, word);
   }
-  function showLink(bar, state, why) {
+  function showLink(bar, state, why, word) {
     for (const b of $$("[data-live-badge]")) {
-      b.textContent = { live: "live", down: "reconnecting", stopped: "stopped" }[state];
+      b.textContent = word || { live: "live", down: "reconnecting", stopped: "stopped" }[state];
+      b.title = state === "live" ? why : "";
       b.classList.toggle("tone-ok", state === "live");
       b.classList.toggle("tone-warn", state === "down");
       b.classList.toggle("tone-bad", state === "stopped");
@@ -84,8 +85,11 @@
     bar.classList.toggle("is-bad", state === "stopped");
     bar.classList.toggle("is-ok", state === "live");
     if (state === "live") {
-      bar.hidden = !wasDown;
-      if (wasDown) {
+      bar.hidden = !wasDown && !why;
+      if (why) {
+        bar.textContent = why;
+        timer = setTimeout(() => { bar.hidden = true; }, 15000);
+      } else if (wasDown) {
         bar.textContent = "Connected again. Nothing was missed.";
         timer = setTimeout(() => { bar.hidden = true; }, 2500);
       }

@@ -1,0 +1,287 @@
+package e2e_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// between is a proxy before the chat, such as people have who configure them in a hurry.
+func (s *system) between(change func(r *http.Request) (answered func(w http.ResponseWriter) bool)) *httptest.Server {
+	s.t.Helper()
+	to, err := url.Parse(s.URL("chat"))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	proxy := &httputil.ReverseProxy{FlushInterval: -1, Rewrite: func(p *httputil.ProxyRequest) {
+		p.SetURL(to)
+		p.Out.Host = p.In.Host
+	}, ErrorHandler: func(w http.ResponseWriter, _ *http.Request, _ error) { w.WriteHeader(http.StatusBadGateway) }}
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if done := change(r); done != nil && done(w) {
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	s.t.Cleanup(srv.CloseClientConnections)
+	s.t.Cleanup(srv.Close)
+	return srv
+}
+
+// A proxy that takes the Upgrade away: the page says so, is live over an event stream, and misses nothing.
+func TestBrowserRoomBehindAProxyWithoutUpgrade(t *testing.T) {
+	b, s := startBrowser(t), start(t)
+	proxy := s.between(func(r *http.Request) func(http.ResponseWriter) bool {
+		r.Header.Del("Upgrade")
+		r.Header.Del("Connection")
+		return nil
+	})
+	room := s.id("POST", "chat/rooms?name=Hangar&kind=global")
+	s.hears(room, "before")
+	p := b.tab(t)
+	p.open(fmt.Sprintf("%s/rooms/%d", proxy.URL, room))
+	p.until("it is live over an event stream", `document.querySelector("[data-live-badge]").textContent === "live by event stream"`)
+	p.reads("WebSockets do not get through")
+	s.hears(room, "over the stream")
+	p.settled("over the stream")
+	p.say("written over the stream")
+	p.settled("written over the stream")
+
+	p.offline(true)
+	p.until("it says that it is cut off", `document.querySelector("[data-linkbar]").textContent.includes("offline")`)
+	s.hears(room, "missed")
+	p.say("written offline")
+	p.offline(false)
+	if lines, want := p.settled("written offline"), []string{"before", "over the stream", "written over the stream", "missed", "written offline"}; !slices.Equal(lines, want) {
+		t.Errorf("the page shows %q, want %q", lines, want)
+	}
+}
+
+// A line whose answer is lost on the way is sent again with its key: it is there once. One that is refused is shown as
+// such, and can be sent again by hand. What is being written survives a reload.
+func TestBrowserRoomSendsAgain(t *testing.T) {
+	b, s := startBrowser(t), start(t)
+	var losing, refusing atomic.Bool
+	var posts atomic.Int32
+	proxy := s.between(func(r *http.Request) func(http.ResponseWriter) bool {
+		if r.Method != "POST" || !strings.HasSuffix(r.URL.Path, "/messages") {
+			return nil
+		}
+		posts.Add(1)
+		if refusing.Load() {
+			return func(w http.ResponseWriter) bool {
+				w.Header().Set("Content-Type", "application/problem+json")
+				w.WriteHeader(403)
+				fmt.Fprint(w, `{"status":403,"detail":"not <b>now</b>"}`)
+				return true
+			}
+		}
+		if losing.CompareAndSwap(true, false) {
+			body, _ := io.ReadAll(r.Body)
+			return func(w http.ResponseWriter) bool { // it arrives, and its answer does not
+				req, _ := http.NewRequest("POST", s.URL("chat")+r.URL.RequestURI(), strings.NewReader(string(body)))
+				req.Header = r.Header.Clone()
+				req.Header.Del("Origin")
+				req.Header.Del("Sec-Fetch-Site")
+				if res, err := http.DefaultClient.Do(req); err != nil || res.StatusCode != 200 {
+					t.Errorf("the line did not arrive: %v %v", res, err)
+				} else {
+					res.Body.Close()
+				}
+				conn, _, err := http.NewResponseController(w).Hijack()
+				if err == nil {
+					conn.Close()
+				}
+				return true
+			}
+		}
+		return nil
+	})
+	room := s.id("POST", "chat/rooms?name=Hangar&kind=global")
+	p := b.tab(t)
+	p.open(fmt.Sprintf("%s/rooms/%d", proxy.URL, room))
+	p.live()
+	losing.Store(true)
+	p.say("sent twice")
+	p.settled("sent twice")
+	p.say("after it")
+	if lines := p.settled("after it"); !slices.Equal(lines, []string{"sent twice", "after it"}) {
+		t.Errorf("the page shows %q", lines)
+	}
+	if posts.Load() != 3 {
+		t.Errorf("%d posts, want 3: one of them twice", posts.Load())
+	}
+	refusing.Store(true)
+	p.say("refused")
+	p.reads("not sent: not <b>now</b>")
+	refusing.Store(false)
+	p.click(".line-retry button")
+	p.settled("refused")
+	var stored []struct{ Text string }
+	s.get(200, fmt.Sprintf("chat/rooms/%d/messages", room)).JSON(t, &stored)
+	if len(stored) != 3 {
+		t.Errorf("the room has %v", stored)
+	}
+
+	p.do(chromedp.SendKeys(chromedp.CSS("#text"), "half a line"))
+	p.open(fmt.Sprintf("%s/rooms/%d", proxy.URL, room))
+	p.until("the draft is there again", `document.querySelector("#text").value === "half a line"`)
+}
+
+// When the server says that a part is missing, the page takes the room's lines anew and keeps what is being written.
+func TestBrowserRoomIsTakenAnew(t *testing.T) {
+	b, s := startBrowser(t), start(t)
+	room := s.id("POST", "chat/rooms?name=Hangar&kind=global")
+	s.hears(room, "one")
+	p := b.tab(t)
+	p.open(fmt.Sprintf("%s/rooms/%d", s.URL("chat"), room))
+	p.live()
+	p.do(chromedp.SendKeys(chromedp.CSS("#text"), "half a line"))
+	p.until("the loaded page is marked", `(document.body.dataset.same = "yes")`)
+	// As if the database had been replaced: the place that the page knows is of another epoch.
+	look[bool](p, `import(document.querySelector("script[type=module]").src.replace(/main[^/]*$/, "events.js")).then((m) => { m.position.epoch = "another"; return true; }) && true`)
+	p.until("it knows another epoch", `(window.asked ??= 1)`)
+	p.offline(true)
+	s.hears(room, "two")
+	p.offline(false)
+	if lines := p.settled("two"); !slices.Equal(lines, []string{"one", "two"}) {
+		t.Errorf("the page shows %q", lines)
+	}
+	s.hears(room, "three")
+	if lines := p.settled("three"); !slices.Equal(lines, []string{"one", "two", "three"}) {
+		t.Errorf("the page shows %q", lines)
+	}
+	p.until("without a load of the page, and with the draft", `document.body.dataset.same === "yes" && document.querySelector("#text").value === "half a line"`)
+}
+
+// key presses a key as a keyboard does: what the page prevents is not typed.
+func (p *tab) key(k string) {
+	p.t.Helper()
+	for _, r := range k {
+		text := ""
+		for _, ev := range kb.Encode(r) {
+			if ev.Type == kb.KeyChar {
+				text = ev.Text
+			}
+		}
+		for _, ev := range kb.Encode(r) {
+			if ev.Type == kb.KeyChar {
+				continue
+			}
+			if ev.Type != kb.KeyUp && text != "" {
+				ev.Type, ev.Text = input.DispatchKeyEventTypeKeyDown, text
+			}
+			if _, err := chromedp.Call(p.ctx, input.DispatchKeyEvent, *ev); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+	}
+}
+
+// Everything in a room can be done with the keyboard, and the focus is never lost.
+func TestBrowserRoomByKeyboard(t *testing.T) {
+	b, s := startBrowser(t), start(t)
+	room := s.id("POST", "chat/rooms?name=Hangar&kind=global")
+	s.hears(room, "from the api")
+	p := b.tab(t)
+	p.open(fmt.Sprintf("%s/rooms/%d", s.URL("chat"), room))
+	p.live()
+	press := func(keys ...string) {
+		t.Helper()
+		for _, k := range keys {
+			p.key(k)
+		}
+	}
+	focus := func(what, expression string) {
+		t.Helper()
+		p.until("the focus is on "+what, `document.activeElement?.matches(`+quote(expression)+`)`)
+	}
+	const up, down, esc, enter = kb.ArrowUp, kb.ArrowDown, kb.Escape, kb.Enter
+	press("/")
+	focus("the field", "#text")
+	press("m", "i", "n", "e", enter)
+	p.settled("mine")
+	press(up)
+	focus("my line", ".line.is-own")
+	press("e")
+	focus("its text", "[data-edit] textarea")
+	press("!", enter)
+	p.settled("mine!")
+	focus("my line", ".line.is-own")
+	press(up)
+	focus("the other line", `.line[data-id="1"]`)
+	press("+")
+	focus("the first emoji", `button[name="emoji"]`)
+	press(enter)
+	p.until("the reaction is there", `document.querySelector('.line[data-id="1"] .chip.is-mine')?.textContent === "👍 1"`)
+	focus("the other line", `.line[data-id="1"]`)
+	press("+", esc)
+	focus("the other line", `.line[data-id="1"]`)
+	press("r")
+	focus("the field", "#text")
+	p.until("it answers", `document.querySelector("[data-answers-what]").textContent === "@api: from the api"`)
+	press("@", "a")
+	p.until("a name is offered", `document.querySelector("#names .is-chosen")?.textContent === "@api" && document.querySelector("#text").getAttribute("aria-activedescendant") === "name-0"`)
+	press(enter, "y", "e", "s", enter)
+	p.settled("@api yes")
+	p.until("the answer shows what it answers", `document.querySelector(".line:last-child .line-reply")?.textContent === "@api: from the api"`)
+	press(up, "?")
+	p.until("there is help", `document.querySelector("#help").open && document.querySelector("#help").innerText.includes("Answer the line")`)
+	press(esc)
+	focus("the line again", ".line")
+	press(esc)
+	focus("the field", "#text")
+	press(up, down)
+	focus("the field", "#text")
+	p.clean("a room without a mouse")
+}
+
+// A long room: earlier lines come as one scrolls up, an answer leads to its line wherever that is, and what is new is marked.
+func TestBrowserLongRoom(t *testing.T) {
+	b, s := startBrowser(t), start(t)
+	room := s.id("POST", "chat/rooms?name=Hangar&kind=global")
+	say := func(i int, more ...string) {
+		q := url.Values{"user_id": {"77"}, "handle": {"@api"}, "text": {fmt.Sprintf("line %d", i)}}
+		if len(more) > 0 {
+			q.Set("reply_to", more[0])
+		}
+		s.id("POST", fmt.Sprintf("chat/rooms/%d/messages?", room)+q.Encode())
+	}
+	for i := range 160 {
+		say(i + 1)
+	}
+	say(161, "3")
+	s.post(200, fmt.Sprintf("chat/rooms/%d/read?seq=159", room), "")
+	p := b.tab(t)
+	p.open(fmt.Sprintf("%s/rooms/%d", s.URL("chat"), room))
+	p.live()
+	p.until("what is new is marked", `document.querySelector("[data-fresh]")?.nextElementSibling.textContent.includes("line 160")`)
+	look[bool](p, `(document.querySelector("[data-scroller]").scrollTop = 0) === 0`)
+	p.until("earlier lines come", said+`.includes("line 80")`)
+	p.until("in one order", `JSON.stringify(`+said+`.map(t => +t.slice(5))) === JSON.stringify(`+said+`.map(t => +t.slice(5)).sort((a, b) => a - b))`)
+	p.open(fmt.Sprintf("%s/rooms/%d", s.URL("chat"), room))
+	p.live()
+	p.press(`.line[data-id="161"] [data-to="3"]`)
+	p.at(fmt.Sprintf("/rooms/%d?around=3", room))
+	p.until("the line has the focus", `document.activeElement?.id === "line-3"`)
+	p.click(".room-older .btn:last-child")
+	p.at(fmt.Sprintf("/rooms/%d", room))
+	p.live()
+	look[bool](p, `(document.querySelector("[data-scroller]").scrollTop = 0) === 0`)
+	s.hears(room, "meanwhile")
+	p.until("a new line is told of, and does not move the reader", `!document.querySelector("[data-jump]").hidden && document.querySelector("[data-jump]").textContent.includes("1 new line")`)
+	p.click("[data-jump]")
+	p.until("it leads to the end", `document.querySelector("[data-jump]").hidden`)
+	p.clean("a long room")
+}
