@@ -30,6 +30,9 @@ type EmailMessage struct {
 	Attachments       int       `json:"attachments"`         // how many
 	InternetMessageID string    `json:"internet_message_id"` // the Message-ID of the header, without <>; "" when there is none
 	Auth              EmailAuth `json:"auth"`
+	Keywords          []string  `json:"keywords"`  // set by programs: $answered, $draft, …, sorted
+	Folders           []int64   `json:"folders"`   // ids of the folders that it lies in, at least one
+	ThreadID          int64     `json:"thread_id"` // the same for a message and its answers
 }
 
 // EmailAuth holds a result word of RFC 8601 for each check of the sender.
@@ -45,6 +48,25 @@ type EmailList struct {
 	Unread   int64          `json:"unread"`
 	Total    int64          `json:"total"`
 	Messages []EmailMessage `json:"messages"`
+}
+
+// EmailFolder is a folder of a mailbox.
+type EmailFolder struct {
+	ID         int64  `json:"id"`
+	Name       string `json:"name"`
+	Path       string `json:"path"`   // with the names of its parents: "Projects/Game"
+	Role       string `json:"role"`   // inbox, drafts, sent, archive, junk, trash; "" for people's own
+	Parent     int64  `json:"parent"` // 0 at the top
+	Position   int    `json:"position"`
+	Subscribed bool   `json:"subscribed"`
+	Messages   int64  `json:"messages"`
+	Unread     int64  `json:"unread"`
+}
+
+// EmailFolders are the folders of a mailbox in the order in which they are shown.
+type EmailFolders struct {
+	User    string        `json:"user"` // address of the mailbox
+	Folders []EmailFolder `json:"folders"`
 }
 
 // EmailMailbox is one mailbox and what it holds.

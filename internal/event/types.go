@@ -28,6 +28,9 @@ const (
 	MailLabels   = "mail.labels"
 	MailSent     = "mail.sent"
 	MailBounced  = "mail.bounced"
+	MailMoved    = "mail.moved"   // to other folders
+	MailDeleted  = "mail.deleted" // for good
+	MailChanged  = "mail.changed" // folders, keywords, drafts: what has no other event
 
 	GameMatchFound         = "game.match.found"
 	GameMatchStarted       = "game.match.started"

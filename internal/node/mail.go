@@ -16,6 +16,7 @@ import (
 	"uniqverse/services/email"
 	"uniqverse/services/email/courier"
 	"uniqverse/services/email/signer"
+	"uniqverse/services/email/webmail"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/cert"
 	"uniqverse/smtpd/dnsclient"
@@ -42,7 +43,7 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 		return part{}, err
 	}
 	n.services = append(n.services, running{name: "email", run: s.Run})
-	p := part{"email", "Mail", s.Endpoints(), s.Discovery()}
+	p := part{"email", "Mail", append(s.Endpoints(), webmail.New(s).Endpoints()...), s.Discovery()}
 	if len(n.listeners.smtp) == 0 {
 		return p, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"uniqverse/internal/errs"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/smtpd"
 )
 
@@ -13,7 +14,7 @@ var _ smtpd.Backend = (*Service)(nil)
 // Authenticate signs a mail program in with the user's address, or its local part, and one of
 // their app passwords.
 func (s *Service) Authenticate(ctx context.Context, _ smtpd.Session, user, password string) (string, error) {
-	if _, domain := splitAddress(user); domain != "" && !s.ours(domain) {
+	if _, domain := mailbox.Split(user); domain != "" && !s.ours(domain) {
 		return "", errs.New(errs.Unauthenticated, "the user name or the app password is wrong; make an app password at the portal's account page")
 	}
 	u, err := s.Users.AppLogin(ctx, user, password)
@@ -36,16 +37,16 @@ func (s *Service) CheckSender(ctx context.Context, ses smtpd.Session, from strin
 // a tag, nor an alias that leads to them.
 func (s *Service) checkOwner(ctx context.Context, identity, addr string) error {
 	refused := &smtpd.Reply{Code: 550, Enhanced: "5.7.1", Text: "You may send as " + identity + " only, and this is another address"}
-	user, _ := splitAddress(identity)
-	local, domain := splitAddress(addr)
+	user, _ := mailbox.Split(identity)
+	local, domain := mailbox.Split(addr)
 	if !s.ours(domain) {
 		return refused
 	}
-	local, err := canonical(local)
+	local, err := mailbox.Canonical(local)
 	if err != nil {
 		return refused
 	}
-	if withoutTag(local) == user {
+	if mailbox.WithoutTag(local) == user {
 		return nil
 	}
 	targets, err := s.Store.AliasTargets(ctx, local)
@@ -61,7 +62,7 @@ func (s *Service) checkOwner(ctx context.Context, identity, addr string) error {
 // CheckRecipient says whether an address can be delivered to. With demo identity on it also makes
 // the mailbox, as often as its rate allows.
 func (s *Service) CheckRecipient(ctx context.Context, ses smtpd.Session, to string) error {
-	local, domain := splitAddress(to)
+	local, domain := mailbox.Split(to)
 	if domain == "" && !strings.EqualFold(local, postmaster) || domain != "" && !s.ours(domain) {
 		if ses.User == "" {
 			return smtpd.RelayDenied()
@@ -98,8 +99,8 @@ func (s *Service) makeMailbox(ctx context.Context, user string) error {
 	if !s.Demo || !s.fresh.AllowN(s.Now(), 1) {
 		return nil
 	}
-	return s.Store.Update(ctx, nil, func(tx Tx) error {
-		_, made, err := tx.EnsureMailbox(user, madeByMail)
+	return s.Store.Update(ctx, nil, func(tx mailbox.Tx) error {
+		_, made, err := tx.EnsureMailbox(user, mailbox.MadeByMail)
 		if made {
 			s.made.Inc()
 		}

@@ -11,7 +11,9 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
 	"uniqverse/services/email/htmlmail"
+	"uniqverse/services/email/mailbox"
 	mailmime "uniqverse/services/email/mime"
+	"uniqverse/services/email/reading"
 	"uniqverse/smtpd/header"
 )
 
@@ -25,11 +27,11 @@ const (
 	maxImages = 8 << 20
 )
 
-// open returns a message that the caller may see, with its bytes; the caller closes them.
-func (s *Service) open(c *web.Call, id int64) (Message, Raw, *content, error) {
+// OpenFor returns a message that the caller may see, with its bytes; close the content. What is somebody else's is errs.NotFound.
+func (s *Service) OpenFor(c *web.Call, id int64) (mailbox.Message, mailbox.Raw, *mailbox.Content, error) {
 	m, err := s.message(c, id)
 	if err != nil {
-		return m, Raw{}, nil, err
+		return m, mailbox.Raw{}, nil, err
 	}
 	raw, body, err := s.content(c.Context(), m.RawID)
 	return m, raw, body, err
@@ -44,14 +46,14 @@ func attachment(h http.Header, typ, name string) {
 }
 
 func (s *Service) rawMessage(c *web.Call, w http.ResponseWriter, in idParams) error {
-	m, raw, body, err := s.open(c, in.ID)
+	m, raw, body, err := s.OpenFor(c, in.ID)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
 	attachment(w.Header(), "message/rfc822", "message-"+strconv.FormatInt(m.ID, 10)+".eml")
-	w.Header().Set("Content-Length", strconv.FormatInt(int64(len(raw.Prepended))+body.size, 10))
-	return copyTo(w, io.MultiReader(strings.NewReader(string(raw.Prepended)), body.all()))
+	w.Header().Set("Content-Length", strconv.FormatInt(int64(len(raw.Prepended))+body.Size, 10))
+	return copyTo(w, io.MultiReader(strings.NewReader(string(raw.Prepended)), body.All()))
 }
 
 // copyTo writes an answer; a reader that went away is no error of ours.
@@ -61,19 +63,19 @@ func copyTo(w io.Writer, r io.Reader) error {
 }
 
 func (s *Service) htmlBody(c *web.Call, w http.ResponseWriter, in idParams) error {
-	_, _, body, err := s.open(c, in.ID)
+	_, _, body, err := s.OpenFor(c, in.ID)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	v, err := show(body)
+	v, err := reading.Show(body)
 	if err != nil {
 		return err
 	}
-	if v.htmlPart == nil {
+	if v.HTMLPart == nil {
 		return errs.New(errs.NotFound, "this message has no HTML; its text is at %s", c.URL("/api/messages/"+strconv.FormatInt(in.ID, 10)))
 	}
-	src, _, err := v.htmlPart.Text(body, shownHTML)
+	src, _, err := v.HTMLPart.Text(body, reading.ShownHTML)
 	if err != nil {
 		return err
 	}
@@ -90,11 +92,11 @@ func (s *Service) htmlBody(c *web.Call, w http.ResponseWriter, in idParams) erro
 }
 
 // images finds the images that a mail holds, by their Content-ID, as data: URLs.
-func images(v shown, body *content) func(string) string {
+func images(v reading.Shown, body *mailbox.Content) func(string) string {
 	left := int64(maxImages)
 	return func(id string) string {
-		for i := range v.tree.Parts {
-			p := &v.tree.Parts[i]
+		for i := range v.Tree.Parts {
+			p := &v.Tree.Parts[i]
 			typ, ok := strings.CutPrefix(p.Type, "image/")
 			if p.ContentID != id || id == "" || !ok || !has([]string{"png", "jpeg", "gif", "webp"}, typ) || p.Size() > min(2*maxImage, left) {
 				continue
@@ -123,20 +125,20 @@ type HeaderField struct {
 }
 
 func (s *Service) headers(c *web.Call, in idParams) (Headers, error) {
-	_, raw, body, err := s.open(c, in.ID)
+	_, raw, body, err := s.OpenFor(c, in.ID)
 	if err != nil {
 		return Headers{}, err
 	}
 	defer body.Close()
-	tree, err := mailmime.Scan(body.all())
+	tree, err := mailmime.Scan(body.All())
 	if err != nil {
 		return Headers{}, err
 	}
-	return Headers{fieldList(raw, tree)}, nil
+	return Headers{FieldList(raw, tree)}, nil
 }
 
-// fieldList lists the fields that this server put before a message, and its own.
-func fieldList(raw Raw, tree *mailmime.Tree) []HeaderField {
+// FieldList lists the fields that this server put before a message, and its own.
+func FieldList(raw mailbox.Raw, tree *mailmime.Tree) []HeaderField {
 	out := []HeaderField{}
 	add := func(fields []header.Field, ours bool) {
 		for _, f := range fields {
@@ -158,12 +160,12 @@ type partParams struct {
 }
 
 func (s *Service) part(c *web.Call, w http.ResponseWriter, in partParams) error {
-	_, _, body, err := s.open(c, in.ID)
+	_, _, body, err := s.OpenFor(c, in.ID)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	tree, err := mailmime.Scan(body.all())
+	tree, err := mailmime.Scan(body.All())
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,10 @@ import (
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/mime"
 	"uniqverse/services/email/queue"
+	"uniqverse/services/email/reading"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/header"
 )
@@ -26,16 +28,19 @@ const repeatedWithin = time.Hour
 // incoming is a message on its way into mailboxes.
 type incoming struct {
 	env   *smtpd.Envelope
-	raw   Raw
-	row   Message // what all its copies have in common
+	raw   mailbox.Raw
+	row   mailbox.Message // what all its copies have in common
 	boxes []destination
 	away  []queue.Entry // recipients at other hosts
+	refs  []string      // Message-IDs that it answers, without <>
 	trace *event.Trace
 	start time.Time
 
 	sender string // local part of the user who submits it; "" for mail from elsewhere
 	free   bool   // the limit on outgoing mail does not hold
 	always bool   // also into a full mailbox
+	noCopy bool   // the sender has it already, as copyID
+	asIs   bool   // put into the mailbox, not delivered: nothing is taken out, and nobody's spam
 
 	// What the transaction did.
 	copyID    int64 // the sender's copy
@@ -44,7 +49,7 @@ type incoming struct {
 }
 
 // commit runs the transaction that stores a message.
-type commit func(fn func(tx Tx) error) error
+type commit func(fn func(tx mailbox.Tx) error) error
 
 // destination is a mailbox that a message goes to, and the address that led there.
 type destination struct{ user, recipient string }
@@ -53,7 +58,7 @@ type destination struct{ user, recipient string }
 // the package comment for what it promises.
 func (s *Service) Deliver(ctx context.Context, env *smtpd.Envelope, msg *smtpd.Message) error {
 	in := &incoming{env: env, start: s.Now(), free: env.Loopback}
-	return s.replied(s.accept(ctx, in, msg, func(fn func(tx Tx) error) error { return s.Store.Update(ctx, nil, fn) }))
+	return s.replied(s.accept(ctx, in, msg, func(fn func(tx mailbox.Tx) error) error { return s.Store.Update(ctx, nil, fn) }))
 }
 
 // accept takes a message over: into mailboxes here, and into the queue for recipients elsewhere.
@@ -73,24 +78,24 @@ func (s *Service) accept(ctx context.Context, in *incoming, msg *smtpd.Message, 
 	}
 	kept := false
 	if in.raw.File != "" {
-		defer func() { s.files.settle(in.raw.File, kept) }()
+		defer func() { s.files.Settle(in.raw.File, kept) }()
 	}
 	defer c.Close() // before settle: an open file cannot be removed everywhere
 	if in.raw.Size > s.Quota && len(in.boxes) > 0 {
 		return &smtpd.Reply{Code: 552, Enhanced: "5.2.2", Text: "The message is larger than the whole mailbox may be"}
 	}
-	r := s.read(c)
+	r := reading.Read(c, s.Log)
 	if env.User != "" {
 		if err := s.checkAuthor(ctx, in, r); err != nil {
 			return err
 		}
-		in.sender, _ = splitAddress(env.User)
+		in.sender, _ = mailbox.Split(env.User)
 	}
 	if err := s.sign(in, c); err != nil {
 		return err
 	}
 	s.describe(in, r)
-	err = run(func(tx Tx) error { return s.store(tx, in) })
+	err = run(func(tx mailbox.Tx) error { return s.store(tx, in) })
 	if err != nil {
 		kept = errs.Is(err, errs.Unavailable) // a disk that failed may have the row: the next start's sweep decides
 		return err
@@ -122,7 +127,7 @@ func (s *Service) count(in *incoming, stored int) {
 // and drops repeats: a mailbox gets one copy.
 func (s *Service) destinations(ctx context.Context, in *incoming) error {
 	for _, to := range in.env.Recipients {
-		local, domain := splitAddress(to)
+		local, domain := mailbox.Split(to)
 		if domain != "" && !s.ours(domain) {
 			if in.env.User == "" {
 				return smtpd.RelayDenied()
@@ -150,9 +155,9 @@ func (s *Service) destinations(ctx context.Context, in *incoming) error {
 
 // receive takes the bytes of a message over: into memory, or into a file that is on disk when
 // it returns.
-func (s *Service) receive(in *incoming, msg *smtpd.Message) (*content, error) {
+func (s *Service) receive(in *incoming, msg *smtpd.Message) (*mailbox.Content, error) {
 	src, sum := msg.Raw(), sha256.New()
-	if in.env.User != "" {
+	if in.env.User != "" && !in.asIs {
 		var err error
 		if src, err = withoutBcc(src); err != nil {
 			return nil, err
@@ -165,20 +170,20 @@ func (s *Service) receive(in *incoming, msg *smtpd.Message) (*content, error) {
 		if err != nil {
 			return nil, fmt.Errorf("read message: %w", err)
 		}
-		r.Body, r.Size, r.SHA256 = body, int64(len(body)), hashed(body)
-		return &content{ReaderAt: bytes.NewReader(body), size: r.Size}, nil
+		r.Body, r.Size, r.SHA256 = body, int64(len(body)), mailbox.Hash(body)
+		return mailbox.InMemory(body), nil
 	}
-	name, size, err := s.files.write(src, sum)
+	name, size, err := s.files.Write(src, sum)
 	if err != nil {
 		return nil, fmt.Errorf("write message to a file: %w", err)
 	}
-	f, err := s.files.open(name)
+	f, err := s.files.Open(name)
 	if err != nil {
-		s.files.settle(name, false)
+		s.files.Settle(name, false)
 		return nil, fmt.Errorf("read message back: %w", err)
 	}
 	r.File, r.Size, r.SHA256 = name, size, sum.Sum(nil)
-	return &content{ReaderAt: f, size: size, file: f}, nil
+	return mailbox.InFile(f, size), nil
 }
 
 // withoutBcc takes the Bcc fields off a message that a user submits: they are for us alone
@@ -203,17 +208,17 @@ func withoutBcc(src io.Reader) (io.Reader, error) {
 
 // checkAuthor holds a submitted message to what its user may write in it, and adds what it
 // lacks (RFC 6409 section 8).
-func (s *Service) checkAuthor(ctx context.Context, in *incoming, r reading) error {
-	for _, a := range mime.Addresses(r.tree.Get("From"), 10) {
+func (s *Service) checkAuthor(ctx context.Context, in *incoming, r reading.Reading) error {
+	for _, a := range mime.Addresses(r.Tree.Get("From"), 10) {
 		if err := s.checkOwner(ctx, in.env.User, a.Addr); err != nil {
 			return err
 		}
 	}
 	var add []byte
-	if r.tree.Get("Date") == "" {
+	if r.Tree.Get("Date") == "" {
 		add = fmt.Appendf(add, "Date: %s\r\n", in.env.ReceivedAt.UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700"))
 	}
-	if r.tree.Get("Message-ID") == "" {
+	if r.Tree.Get("Message-ID") == "" {
 		in.raw.MessageID = in.env.ID + "@" + s.ascii
 		add = fmt.Appendf(add, "Message-ID: <%s>\r\n", in.raw.MessageID)
 	}
@@ -222,15 +227,15 @@ func (s *Service) checkAuthor(ctx context.Context, in *incoming, r reading) erro
 }
 
 // describe fills in what lists and pages show of the message.
-func (s *Service) describe(in *incoming, r reading) {
+func (s *Service) describe(in *incoming, r reading.Reading) {
 	env, raw, row := in.env, &in.raw, &in.row
 	for _, f := range env.Faults {
-		if !has(r.faults, f) {
-			r.faults = append(r.faults, f)
+		if !has(r.Faults, f) {
+			r.Faults = append(r.Faults, f)
 		}
 	}
-	slices.Sort(r.faults)
-	if id := mime.Line(strings.Trim(r.tree.Get("Message-ID"), "<> \t"), 250); id != "" {
+	slices.Sort(r.Faults)
+	if id := mime.Line(strings.Trim(r.Tree.Get("Message-ID"), "<> \t"), 250); id != "" {
 		raw.MessageID = id
 	}
 	raw.EnvelopeID, raw.Mode, raw.ReversePath, raw.Recipients = env.ID, env.Mode.String(), env.ReversePath, env.Recipients
@@ -241,35 +246,38 @@ func (s *Service) describe(in *incoming, r reading) {
 	if env.TLS != nil {
 		raw.TLS = env.TLS.Version
 	}
-	raw.Auth, raw.Faults = rawJSON(env.Auth), r.faults
+	raw.Auth, raw.Faults = rawJSON(env.Auth), r.Faults
 
-	row.MessageID, row.Size, row.Received, row.Snippet, row.Attachments = raw.MessageID, raw.Size, raw.Received, r.snippet, len(r.attachments)
-	row.Subject = mime.Line(mime.Header(r.tree.Get("Subject")), 500)
-	row.Date = mime.Date(r.tree.Get("Date"))
-	authors := mime.Addresses(r.tree.Get("From"), 10)
+	row.MessageID, row.Size, row.Received, row.Snippet, row.Attachments = raw.MessageID, raw.Size, raw.Received, r.Snippet, len(r.Attachments)
+	row.Subject = mime.Line(mime.Header(r.Tree.Get("Subject")), 500)
+	in.refs = mime.MessageIDs(r.Tree.Get("References") + " " + r.Tree.Get("In-Reply-To"))
+	row.Date = mime.Date(r.Tree.Get("Date"))
+	authors := mime.Addresses(r.Tree.Get("From"), 10)
 	if len(authors) == 0 && env.ReversePath != "" {
 		authors = []mime.Address{{Addr: env.ReversePath}}
 	}
 	if len(authors) > 0 {
 		row.FromName, row.FromAddress = authors[0].Name, authors[0].Addr
 	}
-	row.From, row.To = people(authors), people(mime.Addresses(r.tree.Get("To"), 50))
+	row.From, row.To = people(authors), people(mime.Addresses(r.Tree.Get("To"), 50))
 	row.SPF, row.DKIM, row.DMARC = word(string(env.Auth.SPF)), word(string(env.Auth.DKIM)), word(string(env.Auth.DMARC))
 	row.Unread = true
 
-	e := evidence{env: env, reading: r, now: in.start, submitted: env.User != "", subject: row.Subject, fromName: row.FromName,
-		date: row.Date, hasDate: r.tree.Get("Date") != "", hasID: r.tree.Get("Message-ID") != ""}
-	if from := mime.Addresses(r.tree.Get("From"), 1); len(from) > 0 {
+	e := evidence{env: env, reading: r, domain: s.ascii, now: in.start, submitted: env.User != "", subject: row.Subject, fromName: row.FromName,
+		date: row.Date, hasDate: r.Tree.Get("Date") != "", hasID: r.Tree.Get("Message-ID") != ""}
+	if from := mime.Addresses(r.Tree.Get("From"), 1); len(from) > 0 {
 		e.fromDomain = from[0].Domain()
 	}
-	if reply := mime.Addresses(r.tree.Get("Reply-To"), 1); len(reply) > 0 {
+	if reply := mime.Addresses(r.Tree.Get("Reply-To"), 1); len(reply) > 0 {
 		e.replyDomain = reply[0].Domain()
 	}
-	for _, p := range r.attachments {
+	for _, p := range r.Attachments {
 		e.names = append(e.names, p.Name)
 	}
-	row.SpamScore, raw.SpamReasons = score(e)
-	row.Flags = r.flags(env.ReversePath == "", row.SpamScore)
+	if !in.asIs {
+		row.SpamScore, raw.SpamReasons = score(e)
+	}
+	row.Flags = r.Flags(env.ReversePath == "" && !in.asIs, row.SpamScore >= SpamAt)
 }
 
 // people writes addresses as one line.
@@ -290,11 +298,14 @@ func word(w string) string {
 }
 
 // store writes the message into every mailbox that does not have it yet, and into the queue.
-func (s *Service) store(tx Tx, in *incoming) error {
-	in.copyID, in.delivered, in.queued = 0, 0, 0
-	var fresh []Message
+func (s *Service) store(tx mailbox.Tx, in *incoming) error {
+	in.delivered, in.queued = 0, 0
+	if !in.noCopy {
+		in.copyID = 0
+	}
+	var fresh []mailbox.Message
 	for _, d := range in.boxes {
-		box, made, err := tx.EnsureMailbox(d.user, madeByMail)
+		box, made, err := tx.EnsureMailbox(d.user, mailbox.MadeByMail)
 		if err != nil {
 			return err
 		}
@@ -320,7 +331,7 @@ func (s *Service) store(tx Tx, in *incoming) error {
 	}
 	in.delivered = len(fresh)
 	fresh, again, err := s.senderCopy(tx, in, fresh)
-	if err != nil || len(fresh) == 0 {
+	if err != nil || len(fresh) == 0 && !in.noCopy {
 		return err
 	}
 	rawID, err := tx.AddRaw(in.raw)
@@ -330,15 +341,19 @@ func (s *Service) store(tx Tx, in *incoming) error {
 	trace := in.trace.Step("email", s.Now().Sub(in.start))
 	for i, m := range fresh {
 		m.RawID = rawID
-		if m.ID, err = tx.AddMessage(m); err != nil {
+		var roles []string
+		if i < in.delivered {
+			roles = append(roles, mailbox.RoleInbox)
+		}
+		own := m.User == in.sender && !in.noCopy
+		if own {
+			roles, m.Labels = append(roles, mailbox.RoleSent), []string{labelSent}
+		}
+		if m, err = file(tx, m, roles, in.refs); err != nil {
 			return err
 		}
-		if m.User == in.sender {
+		if own {
 			in.copyID = m.ID
-			if err := tx.SetLabels(m, []string{labelSent}); err != nil {
-				return err
-			}
-			m.Labels = []string{labelSent}
 		}
 		if i >= in.delivered {
 			continue // the sender's copy: nothing was received
@@ -353,8 +368,35 @@ func (s *Service) store(tx Tx, in *incoming) error {
 	return s.enqueue(tx, in, rawID, fresh[:in.delivered])
 }
 
+// file stores a message in its mailbox's folders of the roles, in the thread that it belongs to.
+func file(tx mailbox.Tx, m mailbox.Message, roles, references []string) (mailbox.Message, error) {
+	m.Folders = nil
+	for _, role := range roles {
+		folder, err := tx.FolderByRole(m.MailboxID, role)
+		if err != nil {
+			return m, err
+		}
+		m.Folders = append(m.Folders, folder.ID)
+	}
+	return addThreaded(tx, m, references)
+}
+
+// addThreaded stores a message, whose folders are known, in the thread that it belongs to.
+func addThreaded(tx mailbox.Tx, m mailbox.Message, references []string) (mailbox.Message, error) {
+	subject := mime.BaseSubject(m.Subject)
+	thread, refs, err := mailbox.ThreadIn(tx, m.MailboxID, m.MessageID, references, subject)
+	if err != nil {
+		return m, err
+	}
+	m.ThreadID = thread
+	if m, err = tx.AddMessage(m); err != nil {
+		return m, err
+	}
+	return m, tx.KeepRefs(m.MailboxID, m.ThreadID, refs, subject)
+}
+
 // repeats reports whether a mailbox got this very message a short while ago.
-func (s *Service) repeats(tx Tx, in *incoming, mailbox int64) (bool, error) {
+func (s *Service) repeats(tx mailbox.Tx, in *incoming, mailbox int64) (bool, error) {
 	if in.raw.MessageID == "" {
 		return false, nil
 	}

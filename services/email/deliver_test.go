@@ -18,6 +18,7 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/smtpd"
 )
 
@@ -249,12 +250,12 @@ func TestAFailedDeliveryLeavesNothing(t *testing.T) {
 
 // failing is a store whose transactions are undone.
 type failing struct {
-	email.Store
+	mailbox.Store
 	err error
 }
 
-func (f failing) Update(ctx context.Context, once *web.Once, fn func(email.Tx) error) error {
-	return f.Store.Update(ctx, once, func(tx email.Tx) error {
+func (f failing) Update(ctx context.Context, once *web.Once, fn func(mailbox.Tx) error) error {
+	return f.Store.Update(ctx, once, func(tx mailbox.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}

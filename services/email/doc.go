@@ -4,7 +4,8 @@
 // It is not the SMTP edge (package smtpd has the protocol and the sender checks), holds no SQL
 // (its Store is satisfied by package store), and does not speak to other hosts itself: what
 // leaves is written by package compose, signed by package signer, waits in package queue and is
-// taken away by package courier, all below this one.
+// taken away by package courier, all below this one. What a mailbox holds, and the rules of folders, threads and names, is
+// package mailbox; what a message says is package reading; the pages are package webmail above this one.
 //
 // # What a 250 means
 //
@@ -12,7 +13,11 @@
 // transaction; the events are published after it. Nothing that is written in a message can
 // make it be refused or lost: it is stored as it came, byte for byte, and what cannot be
 // understood is flagged malformed and shown as text. The fields that the edge added stand beside
-// the raw bytes (Raw.Prepended), so a signature over them can be checked again.
+// the raw bytes (mailbox.Raw.Prepended), so a signature over them can be checked again.
+//
+// A delivered message lies in the inbox, what somebody sends in their folder "Sent"; a list without a folder shows the whole
+// mailbox. Replies join the thread of what they answer. A message that is deleted goes to the trash, and from there for good;
+// its bytes go with the last mailbox or queue entry that needs them.
 //
 // A message is stored once, however many mailboxes it goes to. Up to MaxInRow bytes it is in its row;
 // a larger one is in a file that is written and fsynced, its folder too, before the
@@ -63,6 +68,9 @@
 //	mail.labels    message_id, user, labels
 //	mail.sent      message_id, user, queue_id, recipient, host, reply
 //	mail.bounced   the same
+//	mail.moved     message_id, user, folders
+//	mail.deleted   message_id, user: gone for good
+//	mail.changed   user: folders, keywords or drafts, which have no event of their own
 //
 // where message_id is the id of the list's row and user the mailbox's address. mail.sent and mail.bounced
 // come once for each recipient and name the sender's copy; for recipients here host is "".

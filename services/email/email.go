@@ -17,6 +17,7 @@ import (
 	"uniqverse/internal/auth"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/queue"
 	"uniqverse/services/email/signer"
 )
@@ -41,56 +42,9 @@ type Users interface {
 	AppLogin(ctx context.Context, name, password string) (auth.User, error)
 }
 
-// Store is what the service keeps its things in. Reads see what was committed when they
-// begin; what does not exist is errs.NotFound.
-type Store interface {
-	queue.Store[Tx]
-
-	// MailboxByName returns the mailbox with the local part.
-	MailboxByName(ctx context.Context, user string) (Mailbox, error)
-	// Mailboxes returns mailboxes, newest first; user "" means everybody's.
-	Mailboxes(ctx context.Context, user string, p web.Paging) ([]Mailbox, error)
-	// Messages returns a page of a mailbox, newest first. With After, the rows nearest to it.
-	Messages(ctx context.Context, mailbox int64, f Filter) ([]Message, error)
-	MessageByID(ctx context.Context, id int64) (Message, error)
-	// Neighbours returns the ids next to a message in its mailbox; 0 is none.
-	Neighbours(ctx context.Context, mailbox, id int64) (newer, older int64, err error)
-	// RawByID returns the stored message, with its body when that is in the row.
-	RawByID(ctx context.Context, id int64) (Raw, error)
-	// LabelCounts returns the labels in use in a mailbox, in alphabetical order.
-	LabelCounts(ctx context.Context, mailbox int64) ([]LabelCount, error)
-	// AliasTargets returns the local parts that an alias leads to, in alphabetical order; none is no error.
-	AliasTargets(ctx context.Context, alias string) ([]string, error)
-	Aliases(ctx context.Context) ([]Alias, error)
-	// FileKnown reports whether a message is kept in the file of this name.
-	FileKnown(ctx context.Context, name string) (bool, error)
-}
-
-// Tx is one transaction of the store. See web.Transactor.
-type Tx interface {
-	queue.Tx
-	// Emit publishes the event on the stream after the commit.
-	Emit(stream string, ev event.Event)
-
-	// EnsureMailbox returns the mailbox with the local part, and makes it when there is none.
-	EnsureMailbox(user, madeBy string) (box Mailbox, made bool, err error)
-	// Repeated reports whether the mailbox got this very message since then.
-	Repeated(mailbox int64, r Raw, since time.Time) (bool, error)
-	// AddRaw stores what several mailboxes share and returns its id.
-	AddRaw(r Raw) (int64, error)
-	// AddMessage stores a row of a mailbox, counts it there, and returns its id.
-	AddMessage(m Message) (int64, error)
-	MessageByID(id int64) (Message, error)
-	SetUnread(m Message, unread bool) error
-	SetStarred(m Message, starred bool) error
-	SetLabels(m Message, labels []string) error
-	// SetAlias replaces what an alias leads to; no targets removes it.
-	SetAlias(alias string, targets []string) error
-}
-
 // Options is all that a Service needs. Store, Hub, Users, Domain, Dir, Log, Now, Metrics, Deliverer and Signer are required.
 type Options struct {
-	Store    Store
+	Store    mailbox.Store
 	Hub      hub.Hub
 	Users    Users
 	Domain   string // the mail domain, "vezeuniqverse.com"
@@ -122,8 +76,8 @@ type Signer interface {
 type Service struct {
 	Options
 	ascii string // Domain in lower case and ASCII
-	files *files
-	queue *queue.Queue[Tx]
+	files *mailbox.Files
+	queue *queue.Queue[mailbox.Tx]
 	fresh *rate.Limiter // mailboxes made for an RCPT alone
 
 	streams *web.Quota // open event streams
@@ -146,7 +100,7 @@ func New(o Options) (*Service, error) {
 	if o.DiskFull == nil {
 		o.DiskFull = func(error) bool { return false }
 	}
-	s := &Service{Options: o, ascii: ascii, files: &files{dir: o.Dir, writing: map[string]bool{}},
+	s := &Service{Options: o, ascii: ascii, files: mailbox.NewFiles(o.Dir),
 		fresh: rate.NewLimiter(newPerSecond, newBurst), streams: web.NewQuota("event streams", maxStreams)}
 	counter := func(name string) *metrics.Counter { return o.Metrics.GetOrCreateCounter("uniqverse_mail_" + name) }
 	s.delivered = counter("delivered_total")
@@ -155,13 +109,13 @@ func New(o Options) (*Service, error) {
 	s.malformed = counter("malformed_total")
 	s.spam = counter("spam_total")
 	s.made = counter("mailboxes_made_total")
-	s.queue, err = queue.New(queue.Options[Tx]{Store: o.Store, Office: office{s}, Deliverer: o.Deliverer, HoldAll: o.HoldAll, Home: ascii, Log: o.Log, Now: o.Now, Metrics: o.Metrics})
+	s.queue, err = queue.New(queue.Options[mailbox.Tx]{Store: o.Store, Office: office{s}, Deliverer: o.Deliverer, HoldAll: o.HoldAll, Home: ascii, Log: o.Log, Now: o.Now, Metrics: o.Metrics})
 	return s, err
 }
 
 // Run removes the files that a crash left without a row and sends what is in the queue; it returns when ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	removed, err := s.files.sweep(ctx, s.Store.FileKnown)
+	removed, err := s.files.Sweep(ctx, s.Store.FileKnown)
 	switch {
 	case ctx.Err() != nil:
 		return nil
@@ -179,12 +133,13 @@ func (s *Service) Discovery() web.Discovery {
 		Name: "email", Category: "communication",
 		Routes: []web.Route{{Label: "Inbox", Href: "/inbox"}, {Label: "API", Href: "/docs"}},
 		Scopes: []string{"email.read", "email.send", "email.admin"},
-		Events: []string{event.MailReceived, event.MailRead, event.MailStar, event.MailLabels, event.MailSent, event.MailBounced},
+		Events: []string{event.MailReceived, event.MailRead, event.MailStar, event.MailLabels, event.MailSent, event.MailBounced,
+			event.MailMoved, event.MailDeleted, event.MailChanged},
 	}
 }
 
 // emit publishes an event about a message on the stream of all mail and on its user's.
-func emit(tx Tx, typ, user string, trace *event.Trace, payload any) error {
+func emit(tx mailbox.Tx, typ, user string, trace *event.Trace, payload any) error {
 	ev, err := event.New(typ, tx.Now(), trace, payload)
 	if err != nil {
 		return err

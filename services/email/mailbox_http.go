@@ -4,6 +4,7 @@ import (
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
+	"uniqverse/services/email/mailbox"
 )
 
 // Mailboxes is the answer to GET /api/mailboxes.
@@ -38,7 +39,7 @@ type Provisioned struct {
 	Made bool `json:"made"` // false: it was there
 }
 
-func (s *Service) provision(c *web.Call, tx Tx, in provisionParams) (Provisioned, error) {
+func (s *Service) provision(c *web.Call, tx mailbox.Tx, in provisionParams) (Provisioned, error) {
 	local, err := s.named(in.User)
 	if err != nil {
 		return Provisioned{}, err
@@ -51,7 +52,7 @@ func (s *Service) provision(c *web.Call, tx Tx, in provisionParams) (Provisioned
 			return Provisioned{}, errs.New(errs.Denied, "this address needs the scope email.read, portal.provision or email.admin, and the token carries none of them")
 		}
 	}
-	box, made, err := tx.EnsureMailbox(local, madeByProvision)
+	box, made, err := tx.EnsureMailbox(local, mailbox.MadeByProvision)
 	if made {
 		s.made.Inc()
 	}
@@ -60,13 +61,13 @@ func (s *Service) provision(c *web.Call, tx Tx, in provisionParams) (Provisioned
 
 // AliasList is the answer to GET /api/aliases.
 type AliasList struct {
-	Aliases []Alias `json:"aliases"`
+	Aliases []mailbox.Alias `json:"aliases"`
 }
 
 func (s *Service) aliases(c *web.Call, _ web.None) (AliasList, error) {
 	list, err := s.Store.Aliases(c.Context())
 	if list == nil {
-		list = []Alias{}
+		list = []mailbox.Alias{}
 	}
 	return AliasList{list}, err
 }
@@ -76,23 +77,23 @@ type aliasParams struct {
 	Targets []string `json:"targets,omitempty" max:"50" doc:"local parts or addresses of the domain; none removes the alias"`
 }
 
-func (s *Service) setAlias(_ *web.Call, tx Tx, in aliasParams) (Alias, error) {
+func (s *Service) setAlias(_ *web.Call, tx mailbox.Tx, in aliasParams) (mailbox.Alias, error) {
 	alias := in.Alias
 	if alias != catchAll {
 		var err error
-		if alias, err = canonical(alias); err != nil {
-			return Alias{}, errs.BadField("alias", "%s", err)
+		if alias, err = mailbox.Canonical(alias); err != nil {
+			return mailbox.Alias{}, errs.BadField("alias", "%s", err)
 		}
 	}
 	targets := []string{}
 	for _, t := range in.Targets {
 		local, err := s.named(t)
 		if err != nil {
-			return Alias{}, errs.BadField("targets", "must be local parts or addresses at %s", s.Domain)
+			return mailbox.Alias{}, errs.BadField("targets", "must be local parts or addresses at %s", s.Domain)
 		}
 		if !has(targets, local) {
 			targets = append(targets, local)
 		}
 	}
-	return Alias{alias, targets}, tx.SetAlias(alias, targets)
+	return mailbox.Alias{Alias: alias, Targets: targets}, tx.SetAlias(alias, targets)
 }

@@ -10,6 +10,8 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/services/email/mailbox"
+	"uniqverse/services/email/reading"
 )
 
 // maxStreams bounds the event streams that one person has open at a time.
@@ -21,11 +23,28 @@ type listParams struct {
 	Unread  *bool  `json:"unread,omitempty" doc:"only unread messages, or only read ones"`
 	Starred *bool  `json:"starred,omitempty" doc:"only messages with a star, or only those without"`
 	Label   string `json:"label,omitempty" doc:"only messages with this label" max:"64"`
+	Mailbox string `json:"mailbox,omitempty" max:"900" doc:"only what lies in this folder: a role (inbox, sent, junk, …), the id of a folder, or its path; left out: all"`
 	web.Paging
 }
 
-func (p listParams) filter() Filter {
-	return Filter{Paging: p.Paging, Unread: p.Unread, Starred: p.Starred, Label: p.Label}
+func (p listParams) filter() mailbox.Filter {
+	return mailbox.Filter{Paging: p.Paging, Unread: p.Unread, Starred: p.Starred, Label: p.Label}
+}
+
+// FolderOf finds the folder that a request names; "" is none.
+func (s *Service) FolderOf(c *web.Call, box mailbox.Mailbox, text string) (mailbox.Folder, error) {
+	if text == "" {
+		return mailbox.Folder{}, nil
+	}
+	all, err := s.Store.Folders(c.Context(), box.ID)
+	if err != nil {
+		return mailbox.Folder{}, err
+	}
+	f, ok := mailbox.FindFolder(all, text)
+	if !ok {
+		return mailbox.Folder{}, errs.BadField("mailbox", "is no folder of this mailbox; GET /api/folders lists them")
+	}
+	return f, nil
 }
 
 // idParams name a message.
@@ -33,25 +52,25 @@ type idParams struct {
 	ID int64 `path:"id" min:"1"`
 }
 
-// mailbox returns the mailbox that a request names, after the domain and owner checks. Somebody who
+// MailboxOf returns the mailbox that a request names, after the domain and owner checks. Somebody who
 // never got mail has an empty one without a row.
-func (s *Service) mailbox(c *web.Call, user string) (Mailbox, error) {
+func (s *Service) MailboxOf(c *web.Call, user string) (mailbox.Mailbox, error) {
 	local, err := s.named(user)
 	if err != nil {
-		return Mailbox{}, err
+		return mailbox.Mailbox{}, err
 	}
 	if err := c.Caller.ActAs(local, "email.admin"); err != nil {
-		return Mailbox{}, err
+		return mailbox.Mailbox{}, err
 	}
 	box, err := s.Store.MailboxByName(c.Context(), local)
 	if errs.Is(err, errs.NotFound) {
-		return Mailbox{User: local}, nil
+		return mailbox.Mailbox{User: local}, nil
 	}
 	return box, err
 }
 
 func (s *Service) list(c *web.Call, in listParams) (api.EmailList, error) {
-	box, err := s.mailbox(c, in.User)
+	box, err := s.MailboxOf(c, in.User)
 	if err != nil {
 		return api.EmailList{}, err
 	}
@@ -59,7 +78,13 @@ func (s *Service) list(c *web.Call, in listParams) (api.EmailList, error) {
 	if box.ID == 0 {
 		return out, nil
 	}
-	rows, err := s.Store.Messages(c.Context(), box.ID, in.filter())
+	folder, err := s.FolderOf(c, box, in.Mailbox)
+	if err != nil {
+		return out, err
+	}
+	filter := in.filter()
+	filter.Folder = folder.ID
+	rows, err := s.Store.Messages(c.Context(), box.ID, filter)
 	for _, m := range rows {
 		out.Messages = append(out.Messages, s.wire(m))
 	}
@@ -68,18 +93,18 @@ func (s *Service) list(c *web.Call, in listParams) (api.EmailList, error) {
 
 // mine refuses a message in somebody else's mailbox with the same words as one that does not
 // exist: whether it does is nobody else's business.
-func mine(c *web.Call, m Message, err error) (Message, error) {
+func mine(c *web.Call, m mailbox.Message, err error) (mailbox.Message, error) {
 	if err == nil && c.Caller.ActAs(m.User, "email.admin") != nil {
 		err = errs.New(errs.NotFound, "there is no such message")
 	}
 	if err != nil {
-		return Message{}, err
+		return mailbox.Message{}, err
 	}
 	return m, nil
 }
 
 // message returns a message that the caller may see.
-func (s *Service) message(c *web.Call, id int64) (Message, error) {
+func (s *Service) message(c *web.Call, id int64) (mailbox.Message, error) {
 	m, err := s.Store.MessageByID(c.Context(), id)
 	return mine(c, m, err)
 }
@@ -87,22 +112,22 @@ func (s *Service) message(c *web.Call, id int64) (Message, error) {
 // Detail is one message with everything but its bytes.
 type Detail struct {
 	api.EmailMessage
-	Cc          string          `json:"cc"`
-	ReplyTo     string          `json:"reply_to"`
-	Recipient   string          `json:"recipient"` // the address that it was sent to
-	Text        string          `json:"text"`      // of the body, at most 1 MB; made from the HTML when there is no other
-	HasHTML     bool            `json:"has_html"`  // GET …/html shows it
-	Parts       []PartInfo      `json:"parts"`
-	Faults      []string        `json:"faults"` // what is broken in it
-	Spam        []Reason        `json:"spam"`   // the rules that made the score
-	AuthDetail  json.RawMessage `json:"auth_detail"`
-	ReversePath string          `json:"reverse_path"` // MAIL FROM
-	HELO        string          `json:"helo"`
-	RemoteIP    string          `json:"remote_ip"`
-	TLS         string          `json:"tls"`
-	SubmittedBy string          `json:"submitted_by"` // "" for mail from elsewhere
-	EnvelopeID  string          `json:"envelope_id"`
-	Traceparent string          `json:"traceparent"`
+	Cc          string           `json:"cc"`
+	ReplyTo     string           `json:"reply_to"`
+	Recipient   string           `json:"recipient"` // the address that it was sent to
+	Text        string           `json:"text"`      // of the body, at most 1 MB; made from the HTML when there is no other
+	HasHTML     bool             `json:"has_html"`  // GET …/html shows it
+	Parts       []PartInfo       `json:"parts"`
+	Faults      []string         `json:"faults"` // what is broken in it
+	Spam        []mailbox.Reason `json:"spam"`   // the rules that made the score
+	AuthDetail  json.RawMessage  `json:"auth_detail"`
+	ReversePath string           `json:"reverse_path"` // MAIL FROM
+	HELO        string           `json:"helo"`
+	RemoteIP    string           `json:"remote_ip"`
+	TLS         string           `json:"tls"`
+	SubmittedBy string           `json:"submitted_by"` // "" for mail from elsewhere
+	EnvelopeID  string           `json:"envelope_id"`
+	Traceparent string           `json:"traceparent"`
 }
 
 // PartInfo is one part of a message; GET …/parts/{part} answers its bytes.
@@ -124,19 +149,19 @@ func (s *Service) get(c *web.Call, in idParams) (Detail, error) {
 		return Detail{}, err
 	}
 	defer body.Close()
-	v, err := show(body)
+	v, err := reading.Show(body)
 	if err != nil {
 		return Detail{}, err
 	}
-	d := Detail{EmailMessage: s.wire(m), Cc: people(v.addresses("Cc")), ReplyTo: people(v.addresses("Reply-To")), Recipient: m.Recipient, Text: v.text,
-		HasHTML: v.htmlPart != nil, Parts: []PartInfo{}, Faults: notNil(raw.Faults), Spam: raw.SpamReasons, AuthDetail: raw.Auth,
+	d := Detail{EmailMessage: s.wire(m), Cc: people(v.Addresses("Cc")), ReplyTo: people(v.Addresses("Reply-To")), Recipient: m.Recipient, Text: v.Text,
+		HasHTML: v.HTMLPart != nil, Parts: []PartInfo{}, Faults: notNil(raw.Faults), Spam: raw.SpamReasons, AuthDetail: raw.Auth,
 		ReversePath: raw.ReversePath, HELO: raw.HELO, RemoteIP: raw.RemoteIP, TLS: raw.TLS, SubmittedBy: raw.AuthUser, EnvelopeID: raw.EnvelopeID, Traceparent: raw.Traceparent}
 	if d.Spam == nil {
-		d.Spam = []Reason{}
+		d.Spam = []mailbox.Reason{}
 	}
-	for i := range v.tree.Parts {
-		if p := &v.tree.Parts[i]; !p.IsMultipart() {
-			d.Parts = append(d.Parts, PartInfo{Part: i, Type: p.Type, Name: p.Name, Size: p.Size(), Attachment: slices.Contains(v.files, p)})
+	for i := range v.Tree.Parts {
+		if p := &v.Tree.Parts[i]; !p.IsMultipart() {
+			d.Parts = append(d.Parts, PartInfo{Part: i, Type: p.Type, Name: p.Name, Size: p.Size(), Attachment: slices.Contains(v.Files, p)})
 		}
 	}
 	return d, nil
@@ -148,20 +173,26 @@ type readParams struct {
 	Next string `json:"next,omitempty" doc:"for forms: the page to go to afterwards" max:"2000"`
 }
 
-func (s *Service) markRead(c *web.Call, tx Tx, in readParams) (api.EmailMessage, error) {
+func (s *Service) markRead(c *web.Call, tx mailbox.Tx, in readParams) (api.EmailMessage, error) {
 	m, err := tx.MessageByID(in.ID)
 	if m, err = mine(c, m, err); err != nil {
 		return api.EmailMessage{}, err
 	}
 	unread := in.Read != nil && !*in.Read
-	if unread != m.Unread {
-		if err := tx.SetUnread(m, unread); err != nil {
-			return api.EmailMessage{}, err
-		}
-		m.Unread = unread
-		err = emit(tx, event.MailRead, m.User, c.Trace(), map[string]any{"message_id": m.ID, "user": s.address(m.User), "unread": unread})
-	}
+	_, err = s.setUnread(c, tx, m, unread)
+	m.Unread = unread
 	return s.wire(m), err
+}
+
+// setUnread marks a message, tells of it, and says whether it was otherwise before.
+func (s *Service) setUnread(c *web.Call, tx mailbox.Tx, m mailbox.Message, unread bool) (bool, error) {
+	if unread == m.Unread {
+		return false, nil
+	}
+	if err := tx.SetUnread(m, unread); err != nil {
+		return false, err
+	}
+	return true, emit(tx, event.MailRead, m.User, c.Trace(), map[string]any{"message_id": m.ID, "user": s.address(m.User), "unread": unread})
 }
 
 type starParams struct {
@@ -170,7 +201,7 @@ type starParams struct {
 	Next    string `json:"next,omitempty" doc:"for forms: the page to go to afterwards" max:"2000"`
 }
 
-func (s *Service) star(c *web.Call, tx Tx, in starParams) (api.EmailMessage, error) {
+func (s *Service) star(c *web.Call, tx mailbox.Tx, in starParams) (api.EmailMessage, error) {
 	m, err := tx.MessageByID(in.ID)
 	if m, err = mine(c, m, err); err != nil {
 		return api.EmailMessage{}, err
@@ -179,14 +210,20 @@ func (s *Service) star(c *web.Call, tx Tx, in starParams) (api.EmailMessage, err
 	if in.Starred != nil {
 		starred = *in.Starred
 	}
-	if starred != m.Starred {
-		if err := tx.SetStarred(m, starred); err != nil {
-			return api.EmailMessage{}, err
-		}
-		m.Starred = starred
-		err = emit(tx, event.MailStar, m.User, c.Trace(), map[string]any{"message_id": m.ID, "user": s.address(m.User), "starred": starred})
-	}
+	_, err = s.setStarred(c, tx, m, starred)
+	m.Starred = starred
 	return s.wire(m), err
+}
+
+// setStarred sets or removes the star, tells of it, and says whether it was otherwise before.
+func (s *Service) setStarred(c *web.Call, tx mailbox.Tx, m mailbox.Message, starred bool) (bool, error) {
+	if starred == m.Starred {
+		return false, nil
+	}
+	if err := tx.SetStarred(m, starred); err != nil {
+		return false, err
+	}
+	return true, emit(tx, event.MailStar, m.User, c.Trace(), map[string]any{"message_id": m.ID, "user": s.address(m.User), "starred": starred})
 }
 
 type labelParams struct {
@@ -195,7 +232,7 @@ type labelParams struct {
 	Next   string   `json:"next,omitempty" doc:"for forms: the page to go to afterwards" max:"2000"`
 }
 
-func (s *Service) label(c *web.Call, tx Tx, in labelParams) (api.EmailMessage, error) {
+func (s *Service) label(c *web.Call, tx mailbox.Tx, in labelParams) (api.EmailMessage, error) {
 	m, err := tx.MessageByID(in.ID)
 	if m, err = mine(c, m, err); err != nil {
 		return api.EmailMessage{}, err
@@ -208,16 +245,21 @@ func (s *Service) label(c *web.Call, tx Tx, in labelParams) (api.EmailMessage, e
 	case !isJSON: // a text field, also an empty one: one label after the other
 		given = strings.Split(strings.Join(given, ","), ",")
 	}
-	labels, err := cleanLabels(given)
+	labels, err := mailbox.CleanLabels(given)
 	if err != nil {
 		return api.EmailMessage{}, err
 	}
-	if err := tx.SetLabels(m, labels); err != nil {
-		return api.EmailMessage{}, err
-	}
+	err = s.setLabels(c, tx, m, labels)
 	m.Labels = labels
-	err = emit(tx, event.MailLabels, m.User, c.Trace(), map[string]any{"message_id": m.ID, "user": s.address(m.User), "labels": labels})
 	return s.wire(m), err
+}
+
+// setLabels replaces a message's labels, which are clean, and tells of it.
+func (s *Service) setLabels(c *web.Call, tx mailbox.Tx, m mailbox.Message, labels []string) error {
+	if err := tx.SetLabels(m, labels); err != nil {
+		return err
+	}
+	return emit(tx, event.MailLabels, m.User, c.Trace(), map[string]any{"message_id": m.ID, "user": s.address(m.User), "labels": labels})
 }
 
 // back sends a form's browser to the page that it names, which must be a path of this service.

@@ -12,8 +12,10 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/mime"
 	"uniqverse/services/email/queue"
+	"uniqverse/services/email/reading"
 	"uniqverse/services/email/signer"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/header"
@@ -55,11 +57,11 @@ func (s *Service) addAway(in *incoming, to string) error {
 }
 
 // sign puts our signatures before a message that leaves this host. It works on the goroutine that delivers.
-func (s *Service) sign(in *incoming, c *content) error {
+func (s *Service) sign(in *incoming, c *mailbox.Content) error {
 	if len(in.away) == 0 {
 		return nil
 	}
-	head, err := io.ReadAll(io.LimitReader(c.all(), maxHead))
+	head, err := io.ReadAll(io.LimitReader(c.All(), maxHead))
 	if err != nil {
 		return fmt.Errorf("read message: %w", err)
 	}
@@ -72,7 +74,7 @@ func (s *Service) sign(in *incoming, c *content) error {
 	if present["from"] != 1 { // whose address would be shown is not ours to guess
 		return &smtpd.Reply{Code: 550, Enhanced: "5.6.0", Text: "Mail to other hosts needs exactly one From field"}
 	}
-	signatures, err := s.Signer.Sign(io.MultiReader(bytes.NewReader(in.raw.Prepended), c.all()), present)
+	signatures, err := s.Signer.Sign(io.MultiReader(bytes.NewReader(in.raw.Prepended), c.All()), present)
 	if err != nil {
 		return errs.Wrap(errs.Unavailable, err, "the message could not be signed; ask an administrator to look at the log")
 	}
@@ -82,8 +84,8 @@ func (s *Service) sign(in *incoming, c *content) error {
 
 // senderCopy adds the copy that a sender keeps, unless the message goes to them anyway. again says that they handed
 // this very message in before, as a mail program does that never saw our first 250.
-func (s *Service) senderCopy(tx Tx, in *incoming, fresh []Message) (all []Message, again bool, err error) {
-	if in.sender == "" {
+func (s *Service) senderCopy(tx mailbox.Tx, in *incoming, fresh []mailbox.Message) (all []mailbox.Message, again bool, err error) {
+	if in.sender == "" || in.noCopy {
 		return fresh, false, nil
 	}
 	for _, m := range fresh {
@@ -91,7 +93,7 @@ func (s *Service) senderCopy(tx Tx, in *incoming, fresh []Message) (all []Messag
 			return fresh, false, nil
 		}
 	}
-	box, made, err := tx.EnsureMailbox(in.sender, madeByMail)
+	box, made, err := tx.EnsureMailbox(in.sender, mailbox.MadeByMail)
 	if err != nil {
 		return nil, false, err
 	}
@@ -108,7 +110,7 @@ func (s *Service) senderCopy(tx Tx, in *incoming, fresh []Message) (all []Messag
 }
 
 // enqueue puts the recipients at other hosts into the queue, and tells of those here that have it already.
-func (s *Service) enqueue(tx Tx, in *incoming, rawID int64, here []Message) error {
+func (s *Service) enqueue(tx mailbox.Tx, in *incoming, rawID int64, here []mailbox.Message) error {
 	if in.sender == "" {
 		return nil
 	}
@@ -145,7 +147,7 @@ func (s *Service) passage(e queue.Entry) map[string]any {
 // office is what the queue asks of the mail service.
 type office struct{ s *Service }
 
-var _ queue.Office[Tx] = office{}
+var _ queue.Office[mailbox.Tx] = office{}
 
 // Outgoing opens a message as it is sent: with the fields that were put before it.
 func (o office) Outgoing(ctx context.Context, e queue.Entry) (io.ReadCloser, int64, error) {
@@ -156,12 +158,12 @@ func (o office) Outgoing(ctx context.Context, e queue.Entry) (io.ReadCloser, int
 	return struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(bytes.NewReader(raw.Prepended), c.all()), c}, int64(len(raw.Prepended)) + raw.Size, nil
+	}{io.MultiReader(bytes.NewReader(raw.Prepended), c.All()), c}, int64(len(raw.Prepended)) + raw.Size, nil
 }
 
 // Tell prepares the event, and the report where there is one, about an attempt. What cannot be read any more must not
 // keep the result of an attempt from being written.
-func (o office) Tell(ctx context.Context, e queue.Entry, out queue.Outcome) (func(tx Tx) error, error) {
+func (o office) Tell(ctx context.Context, e queue.Entry, out queue.Outcome) (func(tx mailbox.Tx) error, error) {
 	s := o.s
 	if out == queue.Waits {
 		return nil, nil
@@ -169,7 +171,7 @@ func (o office) Tell(ctx context.Context, e queue.Entry, out queue.Outcome) (fun
 	raw, c, err := s.content(ctx, e.RawID)
 	if err != nil {
 		s.Log.Error("a message that was sent cannot be read again", "queue_id", e.QueueID, "err", err.Error())
-		c = &content{ReaderAt: bytes.NewReader(nil)}
+		c = mailbox.InMemory(nil)
 	}
 	defer c.Close()
 	trace, _ := event.ParseTraceparent(raw.Traceparent)
@@ -185,7 +187,7 @@ func (o office) Tell(ctx context.Context, e queue.Entry, out queue.Outcome) (fun
 		report.raw.Traceparent = report.trace.Traceparent()
 	}
 	typ := map[queue.Outcome]string{queue.Arrived: event.MailSent, queue.Failed: event.MailBounced}[out]
-	return func(tx Tx) error {
+	return func(tx mailbox.Tx) error {
 		if typ != "" {
 			if err := emit(tx, typ, e.User, trace, s.passage(e)); err != nil {
 				return err
@@ -200,16 +202,12 @@ func (o office) Tell(ctx context.Context, e queue.Entry, out queue.Outcome) (fun
 
 // Gone removes files of messages that nothing refers to any more.
 func (o office) Gone(files []string) {
-	for _, name := range files {
-		if nameOK(name) {
-			o.s.files.settle(name, false)
-		}
-	}
+	o.s.files.Remove(files, nil)
 }
 
 // report writes the notification about an entry, as a message on its way into the sender's mailbox.
-func (s *Service) report(e queue.Entry, out queue.Outcome, c *content) (*incoming, error) {
-	head, err := io.ReadAll(io.LimitReader(c.all(), maxHead))
+func (s *Service) report(e queue.Entry, out queue.Outcome, c *mailbox.Content) (*incoming, error) {
+	head, err := io.ReadAll(io.LimitReader(c.All(), maxHead))
 	if err != nil {
 		s.Log.Error("a message that bounced cannot be read again", "queue_id", e.QueueID, "err", err.Error())
 	}
@@ -231,7 +229,7 @@ func (s *Service) report(e queue.Entry, out queue.Outcome, c *content) (*incomin
 		return nil, err
 	}
 	defer body.Close()
-	s.describe(in, s.read(body))
+	s.describe(in, reading.Read(body, s.Log))
 	in.raw.Mode = "local"
 	return in, nil
 }

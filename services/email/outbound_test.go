@@ -18,6 +18,7 @@ import (
 	"uniqverse/internal/api"
 	"uniqverse/internal/event"
 	"uniqverse/services/email"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/queue"
 	"uniqverse/services/email/signer"
 	"uniqverse/smtpd"
@@ -383,7 +384,7 @@ func TestCrashRepeatsOneAttempt(t *testing.T) {
 		t.Errorf("the entry is %+v after the attempts %v", e, w.peer.attempts())
 	}
 	// What the first process would have written now is refused.
-	err = st.Update(t.Context(), nil, func(tx email.Tx) error {
+	err = st.Update(t.Context(), nil, func(tx mailbox.Tx) error {
 		late, _ := claimed[0].Finish(queue.Result{Reply: "450 late"}, time.Now(), 0)
 		return tx.SaveEntry(claimed[0], late)
 	})

@@ -29,6 +29,15 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Command("POST", "/api/messages/{id}/read", read, "Mark as read, or as unread with read=false", s.Store, s.markRead),
 		web.Command("POST", "/api/messages/{id}/star", read, "Set or remove the star; without a body: the other way round", s.Store, s.star),
 		web.Command("POST", "/api/messages/{id}/labels", read, "Replace the labels", s.Store, s.label),
+		web.Command("POST", "/api/messages/{id}/move", read, "Move to another folder", s.Store, s.move),
+		web.Query("DELETE", "/api/messages/{id}", read, "Move to the trash; what is there already goes for good", s.deleteMessage),
+		web.Query("GET", "/api/messages/{id}/thread", read, "The message's thread, the first that came first", s.thread),
+		web.Query("POST", "/api/messages/bulk", read, "Change up to 200 messages at once, all or none", s.bulk),
+		web.Query("GET", "/api/folders", read, "The folders of a mailbox", s.folders),
+		web.Command("POST", "/api/folders", read, "Make a folder", s.Store, s.newFolder),
+		web.Command("PATCH", "/api/folders/{id}", read, "Rename, move or order a folder", s.Store, s.patchFolder),
+		web.Command("DELETE", "/api/folders/{id}", read, "Remove a folder; what lies in no other goes to the trash", s.Store, s.removeFolder),
+		web.Query("POST", "/api/folders/{id}/empty", read, "Remove what lies in the trash or the junk for good, 1,000 messages at most", s.emptyFolder),
 		web.Stream("GET", "/api/events", read, "The mailbox's events as they happen (server-sent events)", s.events),
 
 		web.Query("GET", "/api/mailboxes", read, "The mailboxes that the caller may see, newest first", s.mailboxes),
@@ -40,10 +49,7 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Query("POST", "/jmap/send", anySender, "Send a notice: for services, and for people as themselves", s.notify).Status(202).MaxBody(maxSend),
 		web.Query("GET", "/api/dkim", admin, "The DNS records to publish, so that others can verify our signatures", s.dkim),
 
-		web.View("/", page, "Inbox", s.inboxPage),
-		web.View("/inbox", page, "Inbox", s.inboxPage),
-		web.View("/messages/{id}", page, "One message", s.messagePage),
-		// What the pages' forms post to: the same as under /api, for whoever the pages open for.
+		// What the forms of the pages (package webmail) post to: the same as under /api, for whoever the pages open for.
 		web.Command("POST", "/messages/{id}/read", page, "The page's form: mark as read or unread", s.Store, s.markRead).Redirect(back),
 		web.Command("POST", "/messages/{id}/star", page, "The page's form: set or remove the star", s.Store, s.star).Redirect(back),
 		web.Command("POST", "/messages/{id}/labels", page, "The page's form: replace the labels", s.Store, s.label).Redirect(back),

@@ -13,6 +13,8 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email/compose"
 	"uniqverse/services/email/htmlmail"
+	"uniqverse/services/email/mailbox"
+	"uniqverse/services/email/reading"
 	"uniqverse/smtpd"
 )
 
@@ -90,10 +92,12 @@ type draft struct {
 }
 
 // atomic runs the transaction of a call, or answers as it did before.
-type atomic func(fn func(tx Tx) (api.EmailSent, error)) (any, error)
+type atomic func(fn func(tx mailbox.Tx) (api.EmailSent, error)) (any, error)
 
 func (s *Service) send(c *web.Call, in sendParams) (any, error) {
-	run := func(fn func(tx Tx) (api.EmailSent, error)) (any, error) { return web.Update(c, in, s.Store, fn) }
+	run := func(fn func(tx mailbox.Tx) (api.EmailSent, error)) (any, error) {
+		return web.Update(c, in, s.Store, fn)
+	}
 	d := draft{sendParams: in, user: c.Caller.User}
 	var err error
 	if d.user, d.from, err = s.author(c, in.From); err != nil {
@@ -106,7 +110,9 @@ func (s *Service) notify(c *web.Call, in noticeParams) (any, error) {
 	if !c.Caller.Has("email.send") && !c.Caller.Has("email.admin") {
 		return nil, errs.New(errs.Denied, "this address needs the scope email.send or email.admin, and the token carries neither")
 	}
-	run := func(fn func(tx Tx) (api.EmailSent, error)) (any, error) { return web.Update(c, in, s.Store, fn) }
+	run := func(fn func(tx mailbox.Tx) (api.EmailSent, error)) (any, error) {
+		return web.Update(c, in, s.Store, fn)
+	}
 	d := draft{sendParams: sendParams{To: []string{in.To}, Subject: in.Subject, Text: in.Text, HTML: in.HTML, InReplyTo: in.InReplyTo}, user: c.Caller.User}
 	if c.Caller.Server != "" || d.user == "" {
 		if d.user = noticeUser; in.Ticket != 0 {
@@ -136,8 +142,8 @@ func (s *Service) author(c *web.Call, from string) (user string, addr mail.Addre
 	if user, err = s.named(addr.Address); err != nil {
 		return "", addr, err
 	}
-	local, _ := splitAddress(addr.Address)
-	if local, err = canonical(local); err != nil {
+	local, _ := mailbox.Split(addr.Address)
+	if local, err = mailbox.Canonical(local); err != nil {
 		return "", addr, errs.BadField("from", "%s", err)
 	}
 	targets, err := s.Store.AliasTargets(c.Context(), local)
@@ -152,7 +158,7 @@ func (s *Service) author(c *web.Call, from string) (user string, addr mail.Addre
 
 // parseAddress reads one address as people write it; a local part alone is one of this domain.
 func (s *Service) parseAddress(field, text string) (mail.Address, error) {
-	if name := strings.TrimPrefix(strings.TrimSpace(text), "@"); !strings.Contains(name, "@") && dotAtom(name) {
+	if name := strings.TrimPrefix(strings.TrimSpace(text), "@"); !strings.Contains(name, "@") && mailbox.DotAtom(name) {
 		return mail.Address{Address: s.address(name)}, nil
 	}
 	a, err := mail.ParseAddress(text)
@@ -174,7 +180,7 @@ func (s *Service) recipients(c *web.Call, d draft) (to, cc []mail.Address, all [
 			if err != nil {
 				return nil, nil, nil, err
 			}
-			local, domain := splitAddress(a.Address)
+			local, domain := mailbox.Split(a.Address)
 			if s.ours(domain) {
 				_, err = s.resolve(c.Context(), local)
 			} else {
@@ -202,11 +208,11 @@ func (s *Service) recipients(c *web.Call, d draft) (to, cc []mail.Address, all [
 func (s *Service) submit(c *web.Call, d draft, run atomic) (any, error) {
 	to, cc, all, err := s.recipients(c, d)
 	if err != nil { // a repeated call is answered as the first one was, whatever the lists say by now
-		return run(func(Tx) (api.EmailSent, error) { return api.EmailSent{}, err })
+		return run(func(mailbox.Tx) (api.EmailSent, error) { return api.EmailSent{}, err })
 	}
 	text := d.Text
 	if text == "" {
-		text = htmlmail.Text(d.HTML, shownText)
+		text = htmlmail.Text(d.HTML, reading.ShownText)
 	}
 	id, received := rand.Text()[:16], c.Now.UTC()
 	messageID := d.prefix + strings.ToLower(id) + "@" + s.ascii
@@ -217,9 +223,9 @@ func (s *Service) submit(c *web.Call, d draft, run atomic) (any, error) {
 		env: &smtpd.Envelope{ID: id, Mode: smtpd.Submission, ReversePath: d.from.Address, Recipients: all, User: s.address(d.user), ReceivedAt: received,
 			Traceparent: c.Trace().Traceparent()}}
 	var out any
-	err = s.accept(c.Context(), in, smtpd.NewMessage(trace, raw), func(fn func(tx Tx) error) error {
+	err = s.accept(c.Context(), in, smtpd.NewMessage(trace, raw), func(fn func(tx mailbox.Tx) error) error {
 		var err error
-		out, err = run(func(tx Tx) (api.EmailSent, error) {
+		out, err = run(func(tx mailbox.Tx) (api.EmailSent, error) {
 			err := fn(tx)
 			return api.EmailSent{ID: in.copyID, QueueID: id, MessageID: messageID, Delivered: in.delivered, Queued: in.queued}, err
 		})

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode"
 
+	"uniqverse/services/email/mailbox"
+	"uniqverse/services/email/reading"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/senderauth"
 )
@@ -14,16 +16,11 @@ import (
 // SpamAt is the score from which a message is flagged spam. It is delivered all the same.
 const SpamAt = 5.0
 
-// Reason is one rule that added to a message's score.
-type Reason struct {
-	Rule  string  `json:"rule"`
-	Score float64 `json:"score"`
-}
-
 // evidence is what the rules look at.
 type evidence struct {
 	env         *smtpd.Envelope
-	reading     reading
+	reading     reading.Reading
+	domain      string // ours, in ASCII
 	now         time.Time
 	submitted   bool // by one of our users, who showed a password
 	subject     string
@@ -60,11 +57,11 @@ type evidence struct {
 //	html_only           +0.5  no plain text
 //	malformed           +0.5
 //	program_attached    +2.5  a file that a double click runs
-func score(e evidence) (sum float64, reasons []Reason) {
+func score(e evidence) (sum float64, reasons []mailbox.Reason) {
 	add := func(rule string, points float64, when bool) {
 		if when {
 			sum += points
-			reasons = append(reasons, Reason{rule, points})
+			reasons = append(reasons, mailbox.Reason{Rule: rule, Score: points})
 		}
 	}
 	a := e.env.Auth
@@ -77,7 +74,7 @@ func score(e evidence) (sum float64, reasons []Reason) {
 		add("spf_permerror", 0.5, a.SPF == senderauth.PermError)
 		add("dkim_fail", 1, a.DKIM == senderauth.Fail)
 		helo := strings.ToLower(strings.TrimSuffix(e.env.HELO, "."))
-		add("helo_is_us", 2, !e.env.Loopback && helo == e.reading.domain)
+		add("helo_is_us", 2, !e.env.Loopback && helo == e.domain)
 		add("helo_is_bare", 0.5, !e.env.Loopback && (!strings.Contains(helo, ".") || strings.HasPrefix(helo, "[")))
 		add("no_from", 2, e.fromDomain == "")
 		add("many_from", 2, has(e.env.Faults, "many_from"))
@@ -85,13 +82,13 @@ func score(e evidence) (sum float64, reasons []Reason) {
 		add("date_far", 1, !e.date.IsZero() && (e.date.After(e.now.Add(24*time.Hour)) || e.date.Before(e.now.Add(-30*24*time.Hour))))
 		add("no_message_id", 0.5, !e.hasID)
 	}
-	_, other := splitAddress(e.fromName)
+	_, other := mailbox.Split(e.fromName)
 	add("name_is_address", 2, e.fromDomain != "" && strings.Contains(other, ".") && !strings.EqualFold(strings.Trim(other, `"'> `), e.fromDomain))
 	add("reply_elsewhere", 0.5, e.replyDomain != "" && e.fromDomain != "" && e.replyDomain != e.fromDomain)
 	add("subject_shouts", 1, shouts(e.subject))
 	add("subject_excited", 0.5, strings.Contains(e.subject, "!!!") || strings.Contains(e.subject, "$$$"))
-	add("html_only", 0.5, e.reading.html && !e.reading.plain)
-	add("malformed", 0.5, len(e.reading.faults) > 0)
+	add("html_only", 0.5, e.reading.HTML && !e.reading.Plain)
+	add("malformed", 0.5, len(e.reading.Faults) > 0)
 	add("program_attached", 2.5, anyProgram(e.names))
 	return math.Round(sum*10) / 10, reasons
 }

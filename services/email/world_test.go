@@ -26,6 +26,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
 	"uniqverse/services/email/signer"
+	"uniqverse/services/email/webmail"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/senderauth"
 	"uniqverse/store"
@@ -149,7 +150,7 @@ func start(t *testing.T, dir string, change ...func(*email.Options)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := web.New(web.Options{Service: "email", Title: "Mail", Version: "test", Discovery: w.svc.Discovery(), Endpoints: w.svc.Endpoints(),
+	h, err := web.New(web.Options{Service: "email", Title: "Mail", Version: "test", Discovery: w.svc.Discovery(), Endpoints: append(w.svc.Endpoints(), webmail.New(w.svc).Endpoints()...),
 		Auth: who{}, Templates: set, Site: &web.Site{}, Metrics: metrics.NewSet(), Log: log, Now: now})
 	if err != nil {
 		t.Fatal(err)
@@ -261,4 +262,16 @@ func (w *world) list(token, user string, query ...string) api.EmailList {
 		w.t.Fatalf("%v in %s", err, body)
 	}
 	return out
+}
+
+// callerOf is whom a token stands for.
+func callerOf(t *testing.T, token string) web.Caller {
+	t.Helper()
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Authorization", "Bearer "+token)
+	c, err := who{}.Authenticate(r, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

@@ -13,7 +13,7 @@ import (
 
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
-	"uniqverse/services/email"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/store"
 )
 
@@ -24,14 +24,14 @@ type Store struct{ db *store.DB }
 func New(db *store.DB) Store { return Store{db: db} }
 
 var (
-	_ email.Store = Store{}
-	_ email.Tx    = txn{}
+	_ mailbox.Store = Store{}
+	_ mailbox.Tx    = txn{}
 )
 
 type txn struct{ *store.Tx }
 
 // Update runs fn in one durable transaction.
-func (s Store) Update(ctx context.Context, once *web.Once, fn func(email.Tx) error) error {
+func (s Store) Update(ctx context.Context, once *web.Once, fn func(mailbox.Tx) error) error {
 	return s.db.Write(ctx, once, func(tx *store.Tx) error { return fn(txn{tx}) })
 }
 
@@ -71,25 +71,25 @@ func jsonList[T any](list []T) string {
 	return string(b)
 }
 
-const mailboxColumns = `id, user_name, made_by, created_at, messages, unread, bytes`
+const mailboxColumns = `id, user_name, made_by, created_at, messages, unread, bytes, modseq, kept_from`
 
-func scanMailbox(row store.RowScanner) (email.Mailbox, error) {
+func scanMailbox(row store.RowScanner) (mailbox.Mailbox, error) {
 	var (
-		b       email.Mailbox
+		b       mailbox.Mailbox
 		created int64
 	)
-	err := row.Scan(&b.ID, &b.User, &b.MadeBy, &created, &b.Messages, &b.Unread, &b.Bytes)
+	err := row.Scan(&b.ID, &b.User, &b.MadeBy, &created, &b.Messages, &b.Unread, &b.Bytes, &b.Modseq, &b.KeptFrom)
 	b.Created = timeOf(created)
 	return b, missing(err, "mailbox")
 }
 
 // MailboxByName returns the mailbox with the local part, or errs.NotFound.
-func (s Store) MailboxByName(ctx context.Context, user string) (email.Mailbox, error) {
+func (s Store) MailboxByName(ctx context.Context, user string) (mailbox.Mailbox, error) {
 	return scanMailbox(s.db.QueryRow(ctx, `SELECT `+mailboxColumns+` FROM email_mailboxes WHERE user_name = $1`, user))
 }
 
 // Mailboxes returns a page of mailboxes, newest first; user "" means everybody's.
-func (s Store) Mailboxes(ctx context.Context, user string, p web.Paging) ([]email.Mailbox, error) {
+func (s Store) Mailboxes(ctx context.Context, user string, p web.Paging) ([]mailbox.Mailbox, error) {
 	w := pageQuery{table: "email_mailboxes"}
 	if user != "" {
 		w.where("user_name = %", user)
@@ -98,8 +98,8 @@ func (s Store) Mailboxes(ctx context.Context, user string, p web.Paging) ([]emai
 	return store.CollectRows(rows, err, scanMailbox)
 }
 
-// EnsureMailbox returns the mailbox with the local part, and makes it when there is none.
-func (tx txn) EnsureMailbox(user, madeBy string) (email.Mailbox, bool, error) {
+// EnsureMailbox returns the mailbox with the local part, and makes it, with its standard folders, when there is none.
+func (tx txn) EnsureMailbox(user, madeBy string) (mailbox.Mailbox, bool, error) {
 	b, err := scanMailbox(tx.QueryRow(`SELECT `+mailboxColumns+` FROM email_mailboxes WHERE user_name = $1`, user))
 	if err == nil && madeBy == "provision" && b.MadeBy != madeBy { // made on purpose from now on
 		b.MadeBy = madeBy
@@ -110,7 +110,16 @@ func (tx txn) EnsureMailbox(user, madeBy string) (email.Mailbox, bool, error) {
 	}
 	b, err = scanMailbox(tx.QueryRow(`INSERT INTO email_mailboxes (user_name, made_by, created_at) VALUES ($1, $2, $3) RETURNING `+mailboxColumns,
 		user, madeBy, tx.Now().UnixMilli()))
-	return b, true, err
+	if err != nil {
+		return b, true, err
+	}
+	for _, f := range mailbox.StandardFolders() {
+		f.MailboxID = b.ID
+		if _, err := tx.insertFolder(f, b.Modseq); err != nil {
+			return b, true, err
+		}
+	}
+	return b, true, nil
 }
 
 // AliasTargets returns the local parts that an alias leads to, in alphabetical order.
@@ -120,14 +129,14 @@ func (s Store) AliasTargets(ctx context.Context, alias string) ([]string, error)
 }
 
 // Aliases returns every alias, in alphabetical order.
-func (s Store) Aliases(ctx context.Context) ([]email.Alias, error) {
+func (s Store) Aliases(ctx context.Context) ([]mailbox.Alias, error) {
 	type pair struct{ alias, target string }
 	rows, err := s.db.Query(ctx, `SELECT alias, target FROM email_aliases ORDER BY alias, target`)
 	pairs, err := store.CollectRows(rows, err, func(r store.RowScanner) (p pair, err error) { return p, r.Scan(&p.alias, &p.target) })
-	var out []email.Alias
+	var out []mailbox.Alias
 	for _, p := range pairs {
 		if n := len(out); n == 0 || out[n-1].Alias != p.alias {
-			out = append(out, email.Alias{Alias: p.alias})
+			out = append(out, mailbox.Alias{Alias: p.alias})
 		}
 		last := &out[len(out)-1]
 		last.Targets = append(last.Targets, p.target)

@@ -10,25 +10,26 @@ import (
 
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
-	"uniqverse/services/email"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/store/mailstore"
 	"uniqverse/store/storetest"
 )
 
 // sampleRaw is what the edge would have handed over.
-func sampleRaw(id string) email.Raw {
-	return email.Raw{EnvelopeID: "E", SHA256: []byte("0123456789abcdef0123456789abcdef"), Size: 4, Body: []byte("body"), Mode: "mx", ReversePath: "a@example.org",
+func sampleRaw(id string) mailbox.Raw {
+	return mailbox.Raw{EnvelopeID: "E", SHA256: []byte("0123456789abcdef0123456789abcdef"), Size: 4, Body: []byte("body"), Mode: "mx", ReversePath: "a@example.org",
 		Recipients: []string{"pilot@vezeuniqverse.com"}, Received: time.UnixMilli(1_700_000_000_123).UTC(), MessageID: id, Faults: []string{"nul"},
-		Auth: []byte(`{"spf":"pass"}`), SpamReasons: []email.Reason{{Rule: "no_date", Score: 0.5}}, Prepended: []byte("Received: x\r\n")}
+		Auth: []byte(`{"spf":"pass"}`), SpamReasons: []mailbox.Reason{{Rule: "no_date", Score: 0.5}}, Prepended: []byte("Received: x\r\n")}
 }
 
 // A list stops after its page: the order comes from an index, whatever the filter.
 func TestEmailListsAreReadInOrder(t *testing.T) {
 	db := storetest.Open(t)
 	yes, no := true, false
-	for name, f := range map[string]email.Filter{
+	for name, f := range map[string]mailbox.Filter{
 		"all": {}, "before": {Paging: web.Paging{Before: 9}}, "after": {Paging: web.Paging{After: 9}}, "both": {Paging: web.Paging{After: 3, Before: 9}},
-		"unread": {Unread: &yes}, "read": {Unread: &no}, "starred": {Starred: &yes}, "label": {Label: "x"}, "unread label": {Label: "x", Unread: &yes, Paging: web.Paging{Before: 9}},
+		"unread": {Unread: &yes}, "read": {Unread: &no}, "starred": {Starred: &yes}, "label": {Label: "x"}, "folder": {Folder: 1}, "folder before": {Folder: 1, Paging: web.Paging{Before: 9}}, "folder after": {Folder: 1, Paging: web.Paging{After: 9}},
+		"folder unread": {Folder: 1, Unread: &yes}, "unread label": {Label: "x", Unread: &yes, Paging: web.Paging{Before: 9}},
 	} {
 		text, args := mailstore.ListQuery(1, f)
 		rows, err := db.Query(context.Background(), "EXPLAIN QUERY PLAN "+text, args...)
@@ -52,8 +53,14 @@ func TestEmailListsAreReadInOrder(t *testing.T) {
 			index = "email_messages_starred"
 		case f.Unread == &yes:
 			index = "email_messages_unread"
+		case f.Folder != 0:
+			index = "SEARCH p USING PRIMARY KEY (folder_id=?"
 		}
 		sorts := strings.Count(all, "TEMP B-TREE")
+		if name == "folder after" { // as below
+			all, _, _ = strings.Cut(all, "SCAN (subquery")
+			sorts = strings.Count(all, "TEMP B-TREE")
+		}
 		if name == "after" { // its page of at most 200 rows is turned around
 			all, _, _ = strings.Cut(all, "SCAN email_messages")
 			sorts--
@@ -68,10 +75,10 @@ func TestEmailRowsComeBackAsTheyWere(t *testing.T) {
 	ctx := context.Background()
 	s := mailstore.New(storetest.Open(t))
 	var id, rawID int64
-	want := email.Message{Recipient: "pilot@x", Subject: "sub", From: "A <a@x>", FromName: "A", FromAddress: "a@x", To: "p@x", Date: time.UnixMilli(5000).UTC(),
+	want := mailbox.Message{Recipient: "pilot@x", Subject: "sub", From: "A <a@x>", FromName: "A", FromAddress: "a@x", To: "p@x", Date: time.UnixMilli(5000).UTC(),
 		Received: time.UnixMilli(6789).UTC(), Snippet: "snip", MessageID: "m@x", Size: 4, Attachments: 2, Flags: []string{"attachment", "html"}, SpamScore: 1.5,
 		SPF: "pass", DKIM: "fail", DMARC: "none", Unread: true, User: "pilot"}
-	err := s.Update(ctx, nil, func(tx email.Tx) error {
+	err := s.Update(ctx, nil, func(tx mailbox.Tx) error {
 		box, made, err := tx.EnsureMailbox("pilot", "mail")
 		if err != nil || !made {
 			return fmt.Errorf("made %v: %w", made, err)
@@ -79,14 +86,20 @@ func TestEmailRowsComeBackAsTheyWere(t *testing.T) {
 		if rawID, err = tx.AddRaw(sampleRaw("m@x")); err != nil {
 			return err
 		}
-		want.MailboxID, want.RawID = box.ID, rawID
-		id, err = tx.AddMessage(want)
+		inbox, err := tx.FolderByRole(box.ID, mailbox.RoleInbox)
+		if err != nil {
+			return err
+		}
+		want.MailboxID, want.RawID, want.Folders = box.ID, rawID, []int64{inbox.ID}
+		m, err := tx.AddMessage(want)
+		want.ThreadID, want.Modseq, want.CreatedModseq = m.ThreadID, m.Modseq, m.CreatedModseq
+		id = m.ID
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want.ID, want.Labels = id, []string{}
+	want.ID, want.Labels, want.Keywords = id, []string{}, []string{}
 	got, err := s.MessageByID(ctx, id)
 	if err != nil || fmt.Sprintf("%#v", got) != fmt.Sprintf("%#v", want) {
 		t.Errorf("the row is\n%#v, %v; want\n%#v", got, err, want)
@@ -118,8 +131,8 @@ func TestEmailCountsFollowEveryChange(t *testing.T) {
 			t.Errorf("counts are %s, %v; want %s", got, err, want)
 		}
 	}
-	update := func(fn func(tx email.Tx, box email.Mailbox, m email.Message) error) error {
-		return s.Update(ctx, nil, func(tx email.Tx) error {
+	update := func(fn func(tx mailbox.Tx, box mailbox.Mailbox, m mailbox.Message) error) error {
+		return s.Update(ctx, nil, func(tx mailbox.Tx) error {
 			box, _, err := tx.EnsureMailbox("pilot", "mail")
 			if err != nil {
 				return err
@@ -131,33 +144,39 @@ func TestEmailCountsFollowEveryChange(t *testing.T) {
 			return fn(tx, box, m)
 		})
 	}
-	add := func(tx email.Tx, box email.Mailbox, _ email.Message) error {
+	add := func(tx mailbox.Tx, box mailbox.Mailbox, _ mailbox.Message) error {
 		raw, err := tx.AddRaw(sampleRaw(""))
 		if err != nil {
 			return err
 		}
-		_, err = tx.AddMessage(email.Message{MailboxID: box.ID, RawID: raw, Size: 10, Unread: true})
+		_, err = tx.AddMessage(mailbox.Message{MailboxID: box.ID, RawID: raw, Size: 10, Unread: true, Folders: []int64{1}})
 		return err
 	}
 	undone := errors.New("undone")
 	for _, step := range []struct {
-		fn   func(email.Tx, email.Mailbox, email.Message) error
+		fn   func(mailbox.Tx, mailbox.Mailbox, mailbox.Message) error
 		want string
 	}{
 		{add, "1 messages, 1 unread, 10 bytes"},
 		{add, "2 messages, 2 unread, 20 bytes"},
-		{func(tx email.Tx, b email.Mailbox, m email.Message) error { return errors.Join(add(tx, b, m), undone) }, "2 messages, 2 unread, 20 bytes"},
-		{func(tx email.Tx, _ email.Mailbox, m email.Message) error { return tx.SetUnread(m, false) }, "2 messages, 1 unread, 20 bytes"},
-		{func(tx email.Tx, _ email.Mailbox, m email.Message) error { return tx.SetUnread(m, false) }, "2 messages, 1 unread, 20 bytes"},
-		{func(tx email.Tx, _ email.Mailbox, m email.Message) error { return tx.SetUnread(m, true) }, "2 messages, 2 unread, 20 bytes"},
+		{func(tx mailbox.Tx, b mailbox.Mailbox, m mailbox.Message) error {
+			return errors.Join(add(tx, b, m), undone)
+		}, "2 messages, 2 unread, 20 bytes"},
+		{func(tx mailbox.Tx, _ mailbox.Mailbox, m mailbox.Message) error { return tx.SetUnread(m, false) }, "2 messages, 1 unread, 20 bytes"},
+		{func(tx mailbox.Tx, _ mailbox.Mailbox, m mailbox.Message) error { return tx.SetUnread(m, false) }, "2 messages, 1 unread, 20 bytes"},
+		{func(tx mailbox.Tx, _ mailbox.Mailbox, m mailbox.Message) error { return tx.SetUnread(m, true) }, "2 messages, 2 unread, 20 bytes"},
 	} {
 		if err := update(step.fn); err != nil && !errors.Is(err, undone) {
 			t.Fatal(err)
 		}
 		counts(step.want)
+		inbox, err := s.FolderByID(ctx, 1)
+		if got := fmt.Sprintf("%d messages, %d unread, ", inbox.Messages, inbox.Unread); err != nil || !strings.HasPrefix(step.want, got) {
+			t.Errorf("the inbox has %s %v; want %s", got, err, step.want)
+		}
 	}
 	for _, labels := range [][]string{{"a", "b"}, {"b", "c"}, {}} {
-		err := update(func(tx email.Tx, _ email.Mailbox, m email.Message) error { return tx.SetLabels(m, labels) })
+		err := update(func(tx mailbox.Tx, _ mailbox.Mailbox, m mailbox.Message) error { return tx.SetLabels(m, labels) })
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -166,7 +185,7 @@ func TestEmailCountsFollowEveryChange(t *testing.T) {
 			t.Fatal(err)
 		}
 		have, err := s.LabelCounts(ctx, box.ID)
-		if err != nil || len(have) != len(labels) || len(labels) > 0 && have[0] != (email.LabelCount{Label: labels[0], Count: 1}) {
+		if err != nil || len(have) != len(labels) || len(labels) > 0 && have[0] != (mailbox.LabelCount{Label: labels[0], Count: 1}) {
 			t.Errorf("labels %v are counted as %v, %v", labels, have, err)
 		}
 	}
@@ -176,12 +195,12 @@ func TestEmailRepeats(t *testing.T) {
 	ctx := context.Background()
 	s := mailstore.New(storetest.Open(t))
 	first := sampleRaw("once@example.org")
-	other := func(change func(*email.Raw)) email.Raw {
+	other := func(change func(*mailbox.Raw)) mailbox.Raw {
 		r := sampleRaw("once@example.org")
 		change(&r)
 		return r
 	}
-	err := s.Update(ctx, nil, func(tx email.Tx) error {
+	err := s.Update(ctx, nil, func(tx mailbox.Tx) error {
 		box, _, err := tx.EnsureMailbox("pilot", "mail")
 		if err != nil {
 			return err
@@ -194,23 +213,23 @@ func TestEmailRepeats(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		if _, err := tx.AddMessage(email.Message{MailboxID: box.ID, RawID: id}); err != nil {
+		if _, err := tx.AddMessage(mailbox.Message{MailboxID: box.ID, RawID: id, Folders: []int64{1}}); err != nil {
 			return err
 		}
 		for _, c := range []struct {
 			what  string
 			box   int64
-			raw   email.Raw
+			raw   mailbox.Raw
 			since time.Time
 			want  bool
 		}{
 			{"the same", box.ID, first, first.Received, true},
 			{"too long ago", box.ID, first, first.Received.Add(time.Millisecond), false},
 			{"another mailbox", other1.ID, first, first.Received, false},
-			{"other bytes", box.ID, other(func(r *email.Raw) { r.SHA256 = []byte("x") }), first.Received, false},
-			{"another sender", box.ID, other(func(r *email.Raw) { r.ReversePath = "b@example.org" }), first.Received, false},
-			{"other recipients", box.ID, other(func(r *email.Raw) { r.Recipients = append(r.Recipients, "x") }), first.Received, false},
-			{"another id", box.ID, other(func(r *email.Raw) { r.MessageID = "y" }), first.Received, false},
+			{"other bytes", box.ID, other(func(r *mailbox.Raw) { r.SHA256 = []byte("x") }), first.Received, false},
+			{"another sender", box.ID, other(func(r *mailbox.Raw) { r.ReversePath = "b@example.org" }), first.Received, false},
+			{"other recipients", box.ID, other(func(r *mailbox.Raw) { r.Recipients = append(r.Recipients, "x") }), first.Received, false},
+			{"another id", box.ID, other(func(r *mailbox.Raw) { r.MessageID = "y" }), first.Received, false},
 		} {
 			got, err := tx.Repeated(c.box, c.raw, c.since)
 			if err != nil || got != c.want {
@@ -232,7 +251,7 @@ func TestEmailFileRows(t *testing.T) {
 	empty := sampleRaw("e")
 	empty.Body, empty.Size = nil, 0
 	var id, emptyID int64
-	err := s.Update(ctx, nil, func(tx email.Tx) (err error) {
+	err := s.Update(ctx, nil, func(tx mailbox.Tx) (err error) {
 		if id, err = tx.AddRaw(r); err != nil {
 			return err
 		}
@@ -254,7 +273,7 @@ func TestEmailFileRows(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, known, err)
 		}
 	}
-	err = s.Update(ctx, nil, func(tx email.Tx) error { _, err := tx.AddRaw(r); return err })
+	err = s.Update(ctx, nil, func(tx mailbox.Tx) error { _, err := tx.AddRaw(r); return err })
 	if !errs.Is(err, errs.Conflict) {
 		t.Errorf("one file for two rows: %v", err)
 	}

@@ -5,40 +5,48 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"uniqverse/internal/errs"
-	"uniqverse/services/email"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/store"
 )
 
-const messageColumns = `email_messages.id, mailbox_id, raw_id, recipient, subject, from_text, from_name, from_address, to_text, sent_at, received_at, snippet,
-	message_id, size, attachments, flags, spam_score, spf, dkim, dmarc, email_messages.unread, starred, labels`
+const messageColumns = `email_messages.id, mailbox_id, raw_id, recipient, subject, from_text, from_name, from_address, to_text, sent_at, email_messages.received_at, snippet,
+	email_messages.message_id, size, attachments, flags, spam_score, spf, dkim, dmarc, email_messages.unread, starred, labels, keywords, folders, thread_id,
+	created_modseq, email_messages.modseq`
 
-func scanMessage(row store.RowScanner) (email.Message, error) {
+func scanMessage(row store.RowScanner) (mailbox.Message, error) {
 	var (
-		m              email.Message
-		sent, received int64
-		flags, labels  string
+		m                                mailbox.Message
+		sent, received                   int64
+		flags, labels, keywords, folders string
 	)
 	err := row.Scan(&m.ID, &m.MailboxID, &m.RawID, &m.Recipient, &m.Subject, &m.From, &m.FromName, &m.FromAddress, &m.To, &sent, &received, &m.Snippet,
-		&m.MessageID, &m.Size, &m.Attachments, &flags, &m.SpamScore, &m.SPF, &m.DKIM, &m.DMARC, &m.Unread, &m.Starred, &labels)
+		&m.MessageID, &m.Size, &m.Attachments, &flags, &m.SpamScore, &m.SPF, &m.DKIM, &m.DMARC, &m.Unread, &m.Starred, &labels,
+		&keywords, &folders, &m.ThreadID, &m.CreatedModseq, &m.Modseq)
 	if err != nil {
 		return m, err
 	}
 	m.Date, m.Received = timeOf(sent), timeOf(received)
-	if err := errors.Join(json.Unmarshal([]byte(flags), &m.Flags), json.Unmarshal([]byte(labels), &m.Labels)); err != nil {
-		return m, fmt.Errorf("message %d: flags or labels are not a list: %w", m.ID, err)
+	if err := errors.Join(json.Unmarshal([]byte(flags), &m.Flags), json.Unmarshal([]byte(labels), &m.Labels), json.Unmarshal([]byte(keywords), &m.Keywords),
+		json.Unmarshal([]byte(folders), &m.Folders)); err != nil {
+		return m, fmt.Errorf("message %d: flags, labels, keywords or folders are not a list: %w", m.ID, err)
 	}
 	return m, nil
 }
 
 // listQuery is the statement behind Messages. The filters by state are constants in its text, so
 // that the index of each is used.
-func listQuery(mailbox int64, f email.Filter) (string, []any) {
+func listQuery(box int64, f mailbox.Filter) (string, []any) {
+	if f.Folder != 0 && f.Unread == nil && f.Starred == nil && f.Label == "" {
+		return folderQuery(box, f)
+	}
 	w := pageQuery{table: "email_messages"}
-	w.where("mailbox_id = %", mailbox)
+	w.where("mailbox_id = %", box)
 	if f.Unread != nil {
 		w.conds = append(w.conds, "unread = "+strconv.Itoa(asInt(*f.Unread)))
 	}
@@ -48,27 +56,58 @@ func listQuery(mailbox int64, f email.Filter) (string, []any) {
 	if f.Label != "" {
 		w.where("EXISTS (SELECT 1 FROM email_labels WHERE email_labels.mailbox_id = $1 AND label = % AND message_id = email_messages.id)", f.Label)
 	}
+	if f.Folder != 0 {
+		w.where("EXISTS (SELECT 1 FROM email_placed p WHERE p.folder_id = % AND p.received_at = email_messages.received_at AND p.message_id = email_messages.id)", f.Folder)
+	}
 	text := w.query(messageColumns, f.Paging)
 	return text, w.args
 }
 
+// folderQuery is a page of one folder in the order in which its messages arrived: mail that was brought in from
+// elsewhere stands where its time is. Where the message of Before or After is gone, its neighbour stands for it.
+func folderQuery(box int64, f mailbox.Filter) (string, []any) {
+	w := pageQuery{}
+	w.where("p.folder_id = %", f.Folder)
+	const place = "COALESCE((SELECT received_at FROM email_messages WHERE mailbox_id = $1 AND id <= $2 ORDER BY id DESC LIMIT 1), 0), $2"
+	at := func(id int64) string {
+		w.args = append(w.args, box, id)
+		n := len(w.args)
+		return strings.NewReplacer("$1", "$"+strconv.Itoa(n-1), "$2", "$"+strconv.Itoa(n)).Replace(place)
+	}
+	if f.Before != 0 {
+		w.conds = append(w.conds, "(p.received_at, p.message_id) < ("+at(f.Before)+")")
+	}
+	if f.After != 0 {
+		w.conds = append(w.conds, "(p.received_at, p.message_id) > ("+at(f.After)+")")
+	}
+	order, turned := "DESC", f.After != 0 && f.Before == 0
+	if turned {
+		order = "ASC"
+	}
+	w.args = append(w.args, f.Size(), f.Offset)
+	n := len(w.args)
+	text := `SELECT p.received_at AS placed_at, p.message_id AS placed_id FROM email_placed p WHERE ` + strings.Join(w.conds, " AND ") +
+		` ORDER BY p.received_at ` + order + `, p.message_id ` + order + ` LIMIT $` + strconv.Itoa(n-1) + ` OFFSET $` + strconv.Itoa(n)
+	return `SELECT ` + messageColumns + ` FROM (` + text + `) JOIN email_messages ON email_messages.id = placed_id ORDER BY placed_at DESC, placed_id DESC`, w.args
+}
+
 // Messages returns a page of a mailbox, newest first.
-func (s Store) Messages(ctx context.Context, mailbox int64, f email.Filter) ([]email.Message, error) {
-	user, err := s.userOf(ctx, mailbox)
+func (s Store) Messages(ctx context.Context, box int64, f mailbox.Filter) ([]mailbox.Message, error) {
+	user, err := s.userOf(ctx, box)
 	if err != nil {
 		return nil, err
 	}
-	text, args := listQuery(mailbox, f)
+	text, args := listQuery(box, f)
 	rows, err := s.db.Query(ctx, text, args...)
-	return store.CollectRows(rows, err, func(r store.RowScanner) (email.Message, error) {
+	return store.CollectRows(rows, err, func(r store.RowScanner) (mailbox.Message, error) {
 		m, err := scanMessage(r)
 		m.User = user
 		return m, err
 	})
 }
 
-func (s Store) userOf(ctx context.Context, mailbox int64) (user string, err error) {
-	err = s.db.QueryRow(ctx, `SELECT user_name FROM email_mailboxes WHERE id = $1`, mailbox).Scan(&user)
+func (s Store) userOf(ctx context.Context, box int64) (user string, err error) {
+	err = s.db.QueryRow(ctx, `SELECT user_name FROM email_mailboxes WHERE id = $1`, box).Scan(&user)
 	return user, missing(err, "mailbox")
 }
 
@@ -83,7 +122,7 @@ type withUser struct {
 
 func (w withUser) Scan(dest ...any) error { return w.row.Scan(append(dest, w.user)...) }
 
-func scanMessageByID(row store.RowScanner) (email.Message, error) {
+func scanMessageByID(row store.RowScanner) (mailbox.Message, error) {
 	var user string
 	m, err := scanMessage(withUser{row, &user})
 	m.User = user
@@ -91,33 +130,33 @@ func scanMessageByID(row store.RowScanner) (email.Message, error) {
 }
 
 // MessageByID returns a message, or errs.NotFound.
-func (s Store) MessageByID(ctx context.Context, id int64) (email.Message, error) {
+func (s Store) MessageByID(ctx context.Context, id int64) (mailbox.Message, error) {
 	return scanMessageByID(s.db.QueryRow(ctx, messageByID, id))
 }
 
 // MessageByID returns a message as the transaction sees it, or errs.NotFound.
-func (tx txn) MessageByID(id int64) (email.Message, error) {
+func (tx txn) MessageByID(id int64) (mailbox.Message, error) {
 	return scanMessageByID(tx.QueryRow(messageByID, id))
 }
 
 // Neighbours returns the ids next to a message in its mailbox; 0 is none.
-func (s Store) Neighbours(ctx context.Context, mailbox, id int64) (newer, older int64, err error) {
+func (s Store) Neighbours(ctx context.Context, box, id int64) (newer, older int64, err error) {
 	err = s.db.QueryRow(ctx, `SELECT
 		COALESCE((SELECT id FROM email_messages WHERE mailbox_id = $1 AND id > $2 ORDER BY id LIMIT 1), 0),
-		COALESCE((SELECT id FROM email_messages WHERE mailbox_id = $1 AND id < $2 ORDER BY id DESC LIMIT 1), 0)`, mailbox, id).Scan(&newer, &older)
+		COALESCE((SELECT id FROM email_messages WHERE mailbox_id = $1 AND id < $2 ORDER BY id DESC LIMIT 1), 0)`, box, id).Scan(&newer, &older)
 	return newer, older, store.Failed(err)
 }
 
 // LabelCounts returns the labels in use in a mailbox, in alphabetical order.
-func (s Store) LabelCounts(ctx context.Context, mailbox int64) ([]email.LabelCount, error) {
-	rows, err := s.db.Query(ctx, `SELECT label, COUNT(*) FROM email_labels WHERE mailbox_id = $1 GROUP BY label ORDER BY label`, mailbox)
-	return store.CollectRows(rows, err, func(r store.RowScanner) (l email.LabelCount, err error) { return l, r.Scan(&l.Label, &l.Count) })
+func (s Store) LabelCounts(ctx context.Context, box int64) ([]mailbox.LabelCount, error) {
+	rows, err := s.db.Query(ctx, `SELECT label, COUNT(*) FROM email_labels WHERE mailbox_id = $1 GROUP BY label ORDER BY label`, box)
+	return store.CollectRows(rows, err, func(r store.RowScanner) (l mailbox.LabelCount, err error) { return l, r.Scan(&l.Label, &l.Count) })
 }
 
 // RawByID returns a stored message, with its body when that is in the row, or errs.NotFound.
-func (s Store) RawByID(ctx context.Context, id int64) (email.Raw, error) {
+func (s Store) RawByID(ctx context.Context, id int64) (mailbox.Raw, error) {
 	var (
-		r                                 email.Raw
+		r                                 mailbox.Raw
 		file                              *string
 		received                          int64
 		recipients, auth, faults, reasons string
@@ -147,15 +186,15 @@ func (s Store) FileKnown(ctx context.Context, name string) (known bool, err erro
 }
 
 // Repeated reports whether the mailbox got the same message (Message-ID, envelope, bytes) since then.
-func (tx txn) Repeated(mailbox int64, r email.Raw, since time.Time) (found bool, err error) {
+func (tx txn) Repeated(box int64, r mailbox.Raw, since time.Time) (found bool, err error) {
 	err = tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM email_raw JOIN email_messages ON email_messages.raw_id = email_raw.id AND email_messages.mailbox_id = $1
 		WHERE email_raw.message_id = $2 AND email_raw.message_id <> '' AND email_raw.received_at >= $3 AND sha256 = $4 AND reverse_path = $5 AND recipients = $6)`,
-		mailbox, r.MessageID, since.UnixMilli(), r.SHA256, r.ReversePath, jsonList(r.Recipients)).Scan(&found)
+		box, r.MessageID, since.UnixMilli(), r.SHA256, r.ReversePath, jsonList(r.Recipients)).Scan(&found)
 	return found, store.Failed(err)
 }
 
 // AddRaw stores a message's bytes and envelope and returns its id.
-func (tx txn) AddRaw(r email.Raw) (id int64, err error) {
+func (tx txn) AddRaw(r mailbox.Raw) (id int64, err error) {
 	var body, file any
 	if file = r.File; r.File == "" {
 		file = nil
@@ -178,18 +217,43 @@ func (tx txn) AddRaw(r email.Raw) (id int64, err error) {
 	return id, store.Failed(err)
 }
 
-// AddMessage stores a row of a mailbox, counts it there, and returns its id.
-func (tx txn) AddMessage(m email.Message) (id int64, err error) {
-	err = tx.QueryRow(`INSERT INTO email_messages (mailbox_id, raw_id, recipient, subject, from_text, from_name, from_address, to_text, sent_at, received_at, snippet,
-		message_id, size, attachments, flags, spam_score, spf, dkim, dmarc, unread, starred, labels)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22) RETURNING id`,
-		m.MailboxID, m.RawID, m.Recipient, m.Subject, m.From, m.FromName, m.FromAddress, m.To, unixMS(m.Date), unixMS(m.Received), m.Snippet,
-		m.MessageID, m.Size, m.Attachments, jsonList(m.Flags), m.SpamScore, m.SPF, m.DKIM, m.DMARC, asInt(m.Unread), asInt(m.Starred), jsonList(m.Labels)).Scan(&id)
-	if err != nil {
-		return 0, store.Failed(err)
+// AddMessage stores a row of a mailbox and of its folders, counts it there, and returns it with id, thread and modseq.
+func (tx txn) AddMessage(m mailbox.Message) (mailbox.Message, error) {
+	if len(m.Folders) == 0 {
+		return m, errs.New(errs.Invalid, "a message lies in one folder at least")
 	}
-	_, err = tx.Exec(`UPDATE email_mailboxes SET messages = messages + 1, unread = unread + $1, bytes = bytes + $2 WHERE id = $3`, asInt(m.Unread), m.Size, m.MailboxID)
-	return id, err
+	err := tx.QueryRow(`UPDATE email_mailboxes SET messages = messages + 1, unread = unread + $1, bytes = bytes + $2, modseq = modseq + 1 WHERE id = $3 RETURNING modseq`,
+		asInt(m.Unread), m.Size, m.MailboxID).Scan(&m.Modseq)
+	if err != nil {
+		return m, missing(err, "mailbox")
+	}
+	m.CreatedModseq = m.Modseq
+	if m.ThreadID == 0 {
+		m.ThreadID = m.Modseq
+	}
+	err = tx.QueryRow(`INSERT INTO email_messages (mailbox_id, raw_id, recipient, subject, from_text, from_name, from_address, to_text, sent_at, received_at, snippet,
+		message_id, size, attachments, flags, spam_score, spf, dkim, dmarc, unread, starred, labels, keywords, folders, thread_id, created_modseq, modseq)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $26) RETURNING id`,
+		m.MailboxID, m.RawID, m.Recipient, m.Subject, m.From, m.FromName, m.FromAddress, m.To, unixMS(m.Date), unixMS(m.Received), m.Snippet,
+		m.MessageID, m.Size, m.Attachments, jsonList(m.Flags), m.SpamScore, m.SPF, m.DKIM, m.DMARC, asInt(m.Unread), asInt(m.Starred), jsonList(m.Labels),
+		jsonList(m.Keywords), idList(m.Folders), m.ThreadID, m.Modseq).Scan(&m.ID)
+	if err != nil {
+		return m, store.Failed(err)
+	}
+	for _, l := range m.Labels {
+		if _, err := tx.Exec(`INSERT INTO email_labels (mailbox_id, label, message_id) VALUES ($1, $2, $3)`, m.MailboxID, l, m.ID); err != nil {
+			return m, err
+		}
+	}
+	for i, f := range m.Folders {
+		if slices.Contains(m.Folders[:i], f) {
+			continue
+		}
+		if err := tx.put(m, f, m.Modseq); err != nil {
+			return m, err
+		}
+	}
+	return m, nil
 }
 
 func asInt(b bool) int {
@@ -199,24 +263,41 @@ func asInt(b bool) int {
 	return 0
 }
 
-// SetUnread changes whether a message is unread, and its mailbox's count with it; m is the
+// SetUnread changes whether a message is unread, and the counts of its mailbox and folders with it; m is the
 // row as this transaction read it.
-func (tx txn) SetUnread(m email.Message, unread bool) error {
-	if err := oneRow(tx.Exec(`UPDATE email_messages SET unread = $1 WHERE id = $2`, asInt(unread), m.ID)); err != nil {
+func (tx txn) SetUnread(m mailbox.Message, unread bool) error {
+	by := asInt(unread) - asInt(m.Unread)
+	var modseq int64
+	if err := tx.QueryRow(`UPDATE email_mailboxes SET unread = unread + $1, modseq = modseq + 1 WHERE id = $2 RETURNING modseq`, by, m.MailboxID).Scan(&modseq); err != nil {
+		return missing(err, "mailbox")
+	}
+	if err := oneRow(tx.Exec(`UPDATE email_messages SET unread = $1, modseq = $2 WHERE id = $3`, asInt(unread), modseq, m.ID)); err != nil {
 		return err
 	}
-	_, err := tx.Exec(`UPDATE email_mailboxes SET unread = unread + $1 WHERE id = $2`, asInt(unread)-asInt(m.Unread), m.MailboxID)
-	return err
+	for _, f := range m.Folders {
+		if err := oneRow(tx.Exec(`UPDATE email_folders SET unread = unread + $1, counts_modseq = $2 WHERE id = $3`, by, modseq, f)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SetStarred sets or removes the star.
-func (tx txn) SetStarred(m email.Message, starred bool) error {
-	return oneRow(tx.Exec(`UPDATE email_messages SET starred = $1 WHERE id = $2`, asInt(starred), m.ID))
+func (tx txn) SetStarred(m mailbox.Message, starred bool) error {
+	modseq, err := tx.change(m.MailboxID)
+	if err != nil {
+		return err
+	}
+	return oneRow(tx.Exec(`UPDATE email_messages SET starred = $1, modseq = $2 WHERE id = $3`, asInt(starred), modseq, m.ID))
 }
 
 // SetLabels replaces the labels.
-func (tx txn) SetLabels(m email.Message, labels []string) error {
-	if err := oneRow(tx.Exec(`UPDATE email_messages SET labels = $1 WHERE id = $2`, jsonList(labels), m.ID)); err != nil {
+func (tx txn) SetLabels(m mailbox.Message, labels []string) error {
+	modseq, err := tx.change(m.MailboxID)
+	if err != nil {
+		return err
+	}
+	if err := oneRow(tx.Exec(`UPDATE email_messages SET labels = $1, modseq = $2 WHERE id = $3`, jsonList(labels), modseq, m.ID)); err != nil {
 		return err
 	}
 	for _, l := range m.Labels {

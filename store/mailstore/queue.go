@@ -9,14 +9,14 @@ import (
 
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
-	"uniqverse/services/email"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/queue"
 	"uniqverse/store"
 )
 
 var (
-	_ queue.Store[email.Tx] = Store{}
-	_ queue.Tx              = txn{}
+	_ queue.Store[mailbox.Tx] = Store{}
+	_ queue.Tx                = txn{}
 )
 
 const queueColumns = `id, queue_id, raw_id, message_id, user_name, reverse_path, recipient, domain, state, reason, attempts, next_at, lease_until, delayed,

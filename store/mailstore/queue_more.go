@@ -181,14 +181,12 @@ func (s Store) Retire(ctx context.Context, before time.Time, keep int) (entries 
 			if _, err := tx.Exec(`DELETE FROM email_queue WHERE id = $1`, p.id); err != nil {
 				return err
 			}
-			var file sql.NullString
-			err := tx.QueryRow(`DELETE FROM email_raw WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM email_messages WHERE raw_id = $1)
-				AND NOT EXISTS (SELECT 1 FROM email_queue WHERE raw_id = $1) RETURNING file`, p.raw).Scan(&file)
-			if err != nil && !errors.Is(err, sql.ErrNoRows) {
-				return store.Failed(err)
+			file, err := txn{tx}.dropRaw(p.raw)
+			if err != nil {
+				return err
 			}
-			if file.Valid {
-				files = append(files, file.String)
+			if file != "" {
+				files = append(files, file)
 			}
 		}
 		entries = len(gone)

@@ -7,13 +7,13 @@ import (
 	"time"
 
 	"uniqverse/internal/errs"
-	"uniqverse/services/email"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/queue"
 	"uniqverse/store/mailstore"
 	"uniqverse/store/storetest"
 )
 
-func change(t *testing.T, st mailstore.Store, fn func(tx email.Tx) error) {
+func change(t *testing.T, st mailstore.Store, fn func(tx mailbox.Tx) error) {
 	t.Helper()
 	if err := st.Update(t.Context(), nil, fn); err != nil {
 		t.Fatal(err)
@@ -35,7 +35,7 @@ func TestEmailQueuePausedDomain(t *testing.T) {
 	st, now := mailstore.New(storetest.Open(t)), time.Now().Truncate(time.Millisecond)
 	enqueue(t, st, queue.Queued, now.Add(-time.Hour), many(300, "slow.example")...)
 	enqueue(t, st, queue.Queued, now.Add(-time.Minute), "one@example.org")
-	change(t, st, func(tx email.Tx) error {
+	change(t, st, func(tx mailbox.Tx) error {
 		return tx.SaveDomain(queue.Domain{Name: "slow.example", Paused: now, Reason: "x", Updated: now})
 	})
 	got := claimAt(t, st, now, 1)
@@ -54,7 +54,7 @@ func TestEmailQueuePausedDomain(t *testing.T) {
 	if d, err := st.Domains(t.Context()); err != nil || len(d) != 1 || d[0].Reason != "x" || d[0].Paused.IsZero() {
 		t.Errorf("%+v, %v", d, err)
 	}
-	change(t, st, func(tx email.Tx) error {
+	change(t, st, func(tx mailbox.Tx) error {
 		if err := tx.SaveDomain(queue.Domain{Name: "slow.example"}); err != nil {
 			return err
 		}
@@ -77,7 +77,7 @@ func TestEmailQueueBacksOff(t *testing.T) {
 	st, now := mailstore.New(storetest.Open(t)), time.Now().Truncate(time.Millisecond)
 	enqueue(t, st, queue.Queued, now.Add(-time.Hour), many(200, "dead.example")...)
 	until := now.Add(5 * time.Minute)
-	change(t, st, func(tx email.Tx) error {
+	change(t, st, func(tx mailbox.Tx) error {
 		return tx.SaveDomain(queue.Domain{Name: "dead.example", Failures: 1, RetryAt: until, LastReply: "no answer", Updated: now})
 	})
 	for range 5 {
@@ -101,7 +101,7 @@ func TestEmailQueueBacksOff(t *testing.T) {
 	if got := claimAt(t, st, at, 16); len(got) != 1 || got[0].ID != old {
 		t.Errorf("what waited too long: %v", recipients(got))
 	}
-	change(t, st, func(tx email.Tx) error {
+	change(t, st, func(tx mailbox.Tx) error {
 		if err := tx.SaveDomain(queue.Domain{Name: "dead.example"}); err != nil {
 			return err
 		}
@@ -114,7 +114,7 @@ func TestEmailQueueBacksOff(t *testing.T) {
 
 func enqueueSince(t *testing.T, st mailstore.Store, since time.Time, to string) (id int64) {
 	t.Helper()
-	change(t, st, func(tx email.Tx) error {
+	change(t, st, func(tx mailbox.Tx) error {
 		local, domain, err := queue.Split(to)
 		if err == nil {
 			id, err = tx.Enqueue(queue.Entry{QueueID: "Q", RawID: 7, Recipient: local + "@" + domain, Domain: domain, State: queue.Queued, NextAt: since, Since: since})
@@ -144,8 +144,8 @@ func TestEmailQueueKeepsTheParameters(t *testing.T) {
 	var id int64
 	want := queue.Entry{QueueID: "Q", RawID: 7, User: "ann", Recipient: "a@example.org", Domain: "example.org", State: queue.Queued, NextAt: now, Since: now, NotBefore: now,
 		Notify: "SUCCESS,DELAY", ORCPT: "rfc822;b@example.org", Return: "HDRS", EnvelopeID: "env 1", RequireTLS: true}
-	change(t, st, func(tx email.Tx) (err error) { id, err = tx.Enqueue(want); return err })
-	change(t, st, func(tx email.Tx) error {
+	change(t, st, func(tx mailbox.Tx) (err error) { id, err = tx.Enqueue(want); return err })
+	change(t, st, func(tx mailbox.Tx) error {
 		for n := range queue.MaxKept + 3 {
 			if err := tx.AddAttempt(queue.Attempt{EntryID: id, Number: n + 1, Began: now, Ended: now.Add(time.Second), Verdict: "later", Host: "mx", TLS: "TLS 1.3", Reply: "451 later"}); err != nil {
 				return err
@@ -171,7 +171,7 @@ func TestEmailQueueKeepsTheParameters(t *testing.T) {
 
 func TestEmailQueueRules(t *testing.T) {
 	st := mailstore.New(storetest.Open(t))
-	change(t, st, func(tx email.Tx) error {
+	change(t, st, func(tx mailbox.Tx) error {
 		for _, r := range []queue.Rule{{Pattern: "a.example"}, {Pattern: "b.example"}, {Pattern: "a.example", Redirect: "qa@c.example"}} {
 			if _, err := tx.AddRule(r); err != nil {
 				return err
@@ -183,8 +183,8 @@ func TestEmailQueueRules(t *testing.T) {
 	if err != nil || len(list) != 2 || list[0].Redirect != "qa@c.example" {
 		t.Fatalf("%+v, %v", list, err)
 	}
-	change(t, st, func(tx email.Tx) error { return tx.DropRule(list[0].ID) })
-	err = st.Update(t.Context(), nil, func(tx email.Tx) error { return tx.DropRule(list[0].ID) })
+	change(t, st, func(tx mailbox.Tx) error { return tx.DropRule(list[0].ID) })
+	err = st.Update(t.Context(), nil, func(tx mailbox.Tx) error { return tx.DropRule(list[0].ID) })
 	if !errs.Is(err, errs.NotFound) {
 		t.Errorf("a second time: %v", err)
 	}
@@ -195,8 +195,8 @@ func TestEmailQueueRetires(t *testing.T) {
 	db := storetest.Open(t)
 	st, now := mailstore.New(db), time.Now()
 	raw := func(file string) (id int64) {
-		change(t, st, func(tx email.Tx) (err error) {
-			r := email.Raw{EnvelopeID: "E", SHA256: []byte{1}, Size: 1, Body: []byte("x"), Auth: []byte("{}"), Received: now, Prepended: []byte{}}
+		change(t, st, func(tx mailbox.Tx) (err error) {
+			r := mailbox.Raw{EnvelopeID: "E", SHA256: []byte{1}, Size: 1, Body: []byte("x"), Auth: []byte("{}"), Received: now, Prepended: []byte{}}
 			if file != "" {
 				r.Body, r.File = nil, file
 			}
@@ -206,15 +206,15 @@ func TestEmailQueueRetires(t *testing.T) {
 		return id
 	}
 	shared, alone, read := raw(""), raw("abcdefghijklmnopqrstuvwxyz.eml"), raw("")
-	change(t, st, func(tx email.Tx) error {
+	change(t, st, func(tx mailbox.Tx) error {
 		box, _, err := tx.EnsureMailbox("ann", "mail")
 		if err == nil {
-			_, err = tx.AddMessage(email.Message{MailboxID: box.ID, User: "ann", RawID: read, Received: now})
+			_, err = tx.AddMessage(mailbox.Message{MailboxID: box.ID, User: "ann", RawID: read, Received: now, Folders: []int64{1}})
 		}
 		return err
 	})
 	var ids []int64
-	change(t, st, func(tx email.Tx) error {
+	change(t, st, func(tx mailbox.Tx) error {
 		for _, r := range []int64{shared, shared, alone, read} {
 			id, err := tx.Enqueue(queue.Entry{QueueID: "Q", RawID: r, Recipient: "a@example.org", Domain: "example.org", State: queue.Queued, NextAt: now, Since: now})
 			if err != nil {
@@ -226,7 +226,7 @@ func TestEmailQueueRetires(t *testing.T) {
 	})
 	drop := func(ids ...int64) {
 		t.Helper()
-		change(t, st, func(tx email.Tx) error {
+		change(t, st, func(tx mailbox.Tx) error {
 			for _, id := range ids {
 				was, err := tx.EntryByID(id)
 				if err != nil {
@@ -284,7 +284,7 @@ func TestEmailQueueOfManyStartsWithoutAHerd(t *testing.T) {
 	db := storetest.Open(t)
 	st, now := mailstore.New(db), time.Now().Truncate(time.Millisecond)
 	for range 10 {
-		change(t, st, func(tx email.Tx) error {
+		change(t, st, func(tx mailbox.Tx) error {
 			for n := range 10_000 {
 				domain := fmt.Sprintf("d%d.example", n%500)
 				if n%2 == 0 {
@@ -316,7 +316,7 @@ func TestEmailQueueOfManyStartsWithoutAHerd(t *testing.T) {
 			t.Fatalf("%d entries in hand, %d of one domain", len(hand), busy["big.example"])
 		}
 		done := hand[:len(hand)/2+1]
-		change(t, st, func(tx email.Tx) error {
+		change(t, st, func(tx mailbox.Tx) error {
 			for _, was := range done {
 				busy[was.Domain]--
 				e, _ := was.Finish(queue.Result{Verdict: queue.Delivered, Reply: "250 ok"}, now, 0.5)

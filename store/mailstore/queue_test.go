@@ -8,7 +8,7 @@ import (
 
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
-	"uniqverse/services/email"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/queue"
 	"uniqverse/store"
 	"uniqverse/store/mailstore"
@@ -18,7 +18,7 @@ import (
 // enqueue adds entries for these recipients and returns their ids.
 func enqueue(t *testing.T, st mailstore.Store, state queue.State, at time.Time, recipients ...string) (ids []int64) {
 	t.Helper()
-	err := st.Update(t.Context(), nil, func(tx email.Tx) error {
+	err := st.Update(t.Context(), nil, func(tx mailbox.Tx) error {
 		for _, r := range recipients {
 			local, domain, err := queue.Split(r)
 			if err != nil {
@@ -139,7 +139,7 @@ func TestEmailQueueResults(t *testing.T) {
 		t.Fatal(second, err)
 	}
 	save := func(was queue.Entry, r queue.Result) error {
-		return st.Update(t.Context(), nil, func(tx email.Tx) error {
+		return st.Update(t.Context(), nil, func(tx mailbox.Tx) error {
 			e, _ := was.Finish(r, now, 0)
 			return tx.SaveEntry(was, e)
 		})
@@ -150,7 +150,7 @@ func TestEmailQueueResults(t *testing.T) {
 	if err := save(second[0], queue.Result{Verdict: queue.Delivered, Reply: "250 ok", Host: "mx"}); err != nil {
 		t.Error(err)
 	}
-	err = st.Update(t.Context(), nil, func(tx email.Tx) error {
+	err = st.Update(t.Context(), nil, func(tx mailbox.Tx) error {
 		e, err := tx.EntryByID(id)
 		if e.State != queue.Sent || e.LastReply != "250 ok" || e.Host != "mx" || !e.LeaseUntil.IsZero() || e.Attempts != 2 {
 			t.Errorf("%+v", e)
@@ -201,16 +201,16 @@ func TestEmailQueueLists(t *testing.T) {
 
 func TestEmailSuppressions(t *testing.T) {
 	st := mailstore.New(storetest.Open(t))
-	change := func(fn func(tx email.Tx) error) {
+	change := func(fn func(tx mailbox.Tx) error) {
 		t.Helper()
 		if err := st.Update(t.Context(), nil, fn); err != nil {
 			t.Fatal(err)
 		}
 	}
-	change(func(tx email.Tx) error {
+	change(func(tx mailbox.Tx) error {
 		return tx.Suppress(queue.Suppression{Address: "a@example.org", Reason: "one", Created: tx.Now()})
 	})
-	change(func(tx email.Tx) error {
+	change(func(tx mailbox.Tx) error {
 		return tx.Suppress(queue.Suppression{Address: "a@example.org", Reason: "two", Created: tx.Now()})
 	})
 	if s, err := st.SuppressionOf(t.Context(), "a@example.org"); err != nil || s.Reason != "two" {
@@ -219,7 +219,7 @@ func TestEmailSuppressions(t *testing.T) {
 	if list, err := st.Suppressions(t.Context(), web.Paging{}); err != nil || len(list) != 1 {
 		t.Errorf("%+v, %v", list, err)
 	}
-	change(func(tx email.Tx) error { return tx.Unsuppress("a@example.org") })
+	change(func(tx mailbox.Tx) error { return tx.Unsuppress("a@example.org") })
 	if _, err := st.SuppressionOf(t.Context(), "a@example.org"); !errs.Is(err, errs.NotFound) {
 		t.Errorf("after it was taken off: %v", err)
 	}

@@ -1,4 +1,8 @@
-package email
+// Package webmail is the pages of the mail service: the inbox and the message, for people with a browser.
+//
+// It decides nothing: whose mailbox may be seen, and what a form changes, is for package email, whose API the forms post to.
+// Its handlers are safe for concurrent use.
+package webmail
 
 import (
 	"fmt"
@@ -6,10 +10,35 @@ import (
 	"strconv"
 
 	"uniqverse/internal/web"
+	"uniqverse/services/email"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/mime"
+	"uniqverse/services/email/reading"
 	"uniqverse/smtpd/senderauth"
 	"uniqverse/templates"
 )
+
+// Pages are the pages. Make them with New.
+type Pages struct{ mail *email.Service }
+
+// New returns the pages of a mail service.
+func New(mail *email.Service) *Pages { return &Pages{mail} }
+
+// Endpoints are the routes of the pages; what their forms post to are the mail service's own.
+func (w *Pages) Endpoints() []web.Endpoint {
+	page := web.Needs("email.read")
+	page.Describe = "the user's own mailbox; others' with email.admin"
+	return []web.Endpoint{
+		web.View("/", page, "Inbox", w.inboxPage),
+		web.View("/inbox", page, "Inbox", w.inboxPage),
+		web.View("/messages/{id}", page, "One message", w.messagePage),
+	}
+}
+
+// messageParams name a message.
+type messageParams struct {
+	ID int64 `path:"id" min:"1"`
+}
 
 // inboxParams choose what the inbox shows; user is the caller when left out.
 type inboxParams struct {
@@ -50,8 +79,8 @@ func (p inboxParams) query(before, after int64) string {
 	return "/inbox?" + q.Encode()
 }
 
-func (p inboxParams) filter() Filter {
-	f := Filter{Paging: p.Paging, Label: p.Label}
+func (p inboxParams) filter() mailbox.Filter {
+	f := mailbox.Filter{Paging: p.Paging, Label: p.Label}
 	yes := true
 	if p.Unread {
 		f.Unread = &yes
@@ -78,28 +107,28 @@ func token(c *web.Call, path string, q url.Values) string {
 	return path + "?" + q.Encode()
 }
 
-func (s *Service) eventsURL(c *web.Call, user string) string {
-	return token(c, "/api/events", url.Values{"user": {s.address(user)}})
+func (w *Pages) eventsURL(c *web.Call, user string) string {
+	return token(c, "/api/events", url.Values{"user": {w.mail.Address(user)}})
 }
 
-func (s *Service) inboxPage(c *web.Call, in inboxParams) (web.Page, error) {
+func (w *Pages) inboxPage(c *web.Call, in inboxParams) (web.Page, error) {
 	user := in.User
 	if user == "" {
 		user = c.Caller.User
 	}
-	box, err := s.mailbox(c, user)
+	box, err := w.mail.MailboxOf(c, user)
 	if err != nil {
 		return web.Page{}, err
 	}
-	v := templates.InboxView{Mailbox: s.address(box.User), NoSearch: true, Unread: int(box.Unread), Total: int(box.Messages),
-		Filters: s.tabs(in), EventsURL: s.eventsURL(c, box.User)}
-	if s.SMTPPort != 0 {
-		v.Swaks = fmt.Sprintf("swaks --server 127.0.0.1:%d --to %s", s.SMTPPort, v.Mailbox)
+	v := templates.InboxView{Mailbox: w.mail.Address(box.User), NoSearch: true, Unread: int(box.Unread), Total: int(box.Messages),
+		Filters: w.tabs(in), EventsURL: w.eventsURL(c, box.User)}
+	if w.mail.SMTPPort != 0 {
+		v.Swaks = fmt.Sprintf("swaks --server 127.0.0.1:%d --to %s", w.mail.SMTPPort, v.Mailbox)
 	}
 	if box.ID == 0 {
 		return web.Page{Template: templates.PageInbox, Title: "Inbox", Data: v}, nil
 	}
-	rows, err := s.Store.Messages(c.Context(), box.ID, in.filter())
+	rows, err := w.mail.Store.Messages(c.Context(), box.ID, in.filter())
 	if err != nil {
 		return web.Page{}, err
 	}
@@ -107,7 +136,7 @@ func (s *Service) inboxPage(c *web.Call, in inboxParams) (web.Page, error) {
 	for _, m := range rows {
 		v.Messages = append(v.Messages, rowView(m))
 	}
-	labels, err := s.Store.LabelCounts(c.Context(), box.ID)
+	labels, err := w.mail.Store.LabelCounts(c.Context(), box.ID)
 	for _, l := range labels {
 		v.Filters = append(v.Filters, templates.Tab{Label: l.Label, Href: inboxParams{User: in.User, Label: l.Label}.query(0, 0), Current: l.Label == in.Label, Count: l.Count})
 	}
@@ -115,7 +144,7 @@ func (s *Service) inboxPage(c *web.Call, in inboxParams) (web.Page, error) {
 }
 
 // tabs are the filters that every mailbox has.
-func (s *Service) tabs(in inboxParams) []templates.Tab {
+func (w *Pages) tabs(in inboxParams) []templates.Tab {
 	all := inboxParams{User: in.User}
 	unread, starred := all, all
 	unread.Unread, starred.Starred = true, true
@@ -128,7 +157,7 @@ func (s *Service) tabs(in inboxParams) []templates.Tab {
 
 // pager cuts the row off that was read to know whether there is more, and makes the links.
 // After asks for rows nearest to it, so the row too many is then the first.
-func pager(in inboxParams, rows *[]Message) templates.Pager {
+func pager(in inboxParams, rows *[]mailbox.Message) templates.Pager {
 	list := *rows
 	more := len(list) > in.Size()
 	newer := in.Before != 0
@@ -155,7 +184,7 @@ func pager(in inboxParams, rows *[]Message) templates.Pager {
 	return p
 }
 
-func rowView(m Message) templates.MessageRow {
+func rowView(m mailbox.Message) templates.MessageRow {
 	date := m.Date
 	if date.IsZero() {
 		date = m.Received
@@ -164,34 +193,34 @@ func rowView(m Message) templates.MessageRow {
 		Unread: m.Unread, Starred: m.Starred, Attachments: m.Attachments, Labels: m.Labels, Auth: templates.Auth{SPF: m.SPF, DKIM: m.DKIM, DMARC: m.DMARC}}
 }
 
-func (s *Service) messagePage(c *web.Call, in idParams) (web.Page, error) {
-	m, raw, body, err := s.open(c, in.ID)
+func (w *Pages) messagePage(c *web.Call, in messageParams) (web.Page, error) {
+	m, raw, body, err := w.mail.OpenFor(c, in.ID)
 	if err != nil {
 		return web.Page{}, err
 	}
 	defer body.Close()
-	show, err := show(body)
+	show, err := reading.Show(body)
 	if err != nil {
 		return web.Page{}, err
 	}
 	base := "/api/messages/" + strconv.FormatInt(m.ID, 10)
-	v := templates.MessageView{ID: m.ID, Mailbox: s.address(m.User), Subject: m.Subject, FromName: m.FromName, From: m.FromAddress,
-		To: texts(show.addresses("To")), Cc: texts(show.addresses("Cc")), Date: m.Date, Received: m.Received, Size: m.Size, Unread: m.Unread, Starred: m.Starred,
+	v := templates.MessageView{ID: m.ID, Mailbox: w.mail.Address(m.User), Subject: m.Subject, FromName: m.FromName, From: m.FromAddress,
+		To: texts(show.Addresses("To")), Cc: texts(show.Addresses("Cc")), Date: m.Date, Received: m.Received, Size: m.Size, Unread: m.Unread, Starred: m.Starred,
 		Labels: m.Labels, Auth: templates.Auth{SPF: m.SPF, DKIM: m.DKIM, DMARC: m.DMARC}, AuthDetail: authDetail(raw), SpamScore: m.SpamScore,
-		Text: show.text, RawURL: token(c, base+"/raw", nil), EventsURL: s.eventsURL(c, m.User), BackURL: "/inbox"}
+		Text: show.Text, RawURL: token(c, base+"/raw", nil), EventsURL: w.eventsURL(c, m.User), BackURL: "/inbox"}
 	if c.Caller.User != m.User {
-		v.BackURL = inboxParams{User: s.address(m.User)}.query(0, 0)
+		v.BackURL = inboxParams{User: w.mail.Address(m.User)}.query(0, 0)
 	}
-	if show.htmlPart != nil {
+	if show.HTMLPart != nil {
 		v.HTMLURL = token(c, base+"/html", nil)
 	}
-	for _, f := range fieldList(raw, show.tree) {
+	for _, f := range email.FieldList(raw, show.Tree) {
 		v.Headers = append(v.Headers, templates.Header{Name: f.Name, Value: f.Value})
 	}
-	for _, p := range show.files {
-		v.Attachments = append(v.Attachments, templates.Attachment{Name: p.Name, Type: p.Type, Size: decodedSize(p), URL: token(c, base+"/parts/"+strconv.Itoa(show.number(p)), nil)})
+	for _, p := range show.Files {
+		v.Attachments = append(v.Attachments, templates.Attachment{Name: p.Name, Type: p.Type, Size: decodedSize(p), URL: token(c, base+"/parts/"+strconv.Itoa(show.Number(p)), nil)})
 	}
-	newer, older, err := s.Store.Neighbours(c.Context(), m.MailboxID, m.ID)
+	newer, older, err := w.mail.Store.Neighbours(c.Context(), m.MailboxID, m.ID)
 	if newer != 0 {
 		v.NewerURL = "/messages/" + strconv.FormatInt(newer, 10)
 	}
@@ -206,8 +235,8 @@ func (s *Service) messagePage(c *web.Call, in idParams) (web.Page, error) {
 }
 
 // authDetail is what each check found, in a line for people.
-func authDetail(raw Raw) map[string]string {
-	r, err := decodeAuth(raw.Auth)
+func authDetail(raw mailbox.Raw) map[string]string {
+	r, err := reading.Auth(raw.Auth)
 	if err != nil {
 		return nil
 	}
@@ -226,11 +255,6 @@ func authDetail(raw Raw) map[string]string {
 		}
 	}
 	return out
-}
-
-// addresses reads an address list of the header.
-func (v shown) addresses(field string) []mime.Address {
-	return mime.Addresses(v.tree.Get(field), 100)
 }
 
 func texts(list []mime.Address) []string {

@@ -1,6 +1,7 @@
-package email
+package mailbox
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -16,14 +17,17 @@ import (
 	"sync"
 )
 
-// files keeps messages that are too large for a row: <dir>/ab/abcdef….eml, each written once and
+// Files keeps messages that are too large for a row: <dir>/ab/abcdef….eml, each written once and
 // never changed. Safe for concurrent use.
-type files struct {
+type Files struct {
 	dir string
 
 	mu      sync.Mutex
 	writing map[string]bool // names whose transaction is not decided yet: the sweep leaves them alone
 }
+
+// NewFiles returns the files of a folder, which is made when the first is written.
+func NewFiles(dir string) *Files { return &Files{dir: dir, writing: map[string]bool{}} }
 
 // nameOK reports whether a name has the form that newName gives: no path can hide in it.
 func nameOK(name string) bool {
@@ -41,18 +45,18 @@ func nameOK(name string) bool {
 
 func newName() string { return strings.ToLower(rand.Text()) + ".eml" }
 
-func (f *files) path(name string) string { return filepath.Join(f.dir, name[:2], name) }
+func (f *Files) path(name string) string { return filepath.Join(f.dir, name[:2], name) }
 
-// write stores what src holds in a new file that is on disk when write returns: its bytes,
+// Write stores what src holds in a new file that is on disk when write returns: its bytes,
 // its name, and its folder. The caller calls settle when the transaction is decided.
-func (f *files) write(src io.Reader, sum hash.Hash) (name string, size int64, err error) {
+func (f *Files) Write(src io.Reader, sum hash.Hash) (name string, size int64, err error) {
 	name = newName()
 	f.mu.Lock()
 	f.writing[name] = true
 	f.mu.Unlock()
 	defer func() {
 		if err != nil {
-			f.settle(name, false)
+			f.Settle(name, false)
 		}
 	}()
 	folder := filepath.Dir(f.path(name))
@@ -92,8 +96,8 @@ func syncFolder(dir string) error {
 	return d.Sync()
 }
 
-// settle ends the writing of a file: one that no row keeps is removed.
-func (f *files) settle(name string, kept bool) {
+// Settle ends the writing of a file: one that no row keeps is removed.
+func (f *Files) Settle(name string, kept bool) {
 	if !kept {
 		_ = os.Remove(f.path(name)) // what stays is swept at the next start
 	}
@@ -102,24 +106,33 @@ func (f *files) settle(name string, kept bool) {
 	f.mu.Unlock()
 }
 
-func (f *files) isWriting(name string) bool {
+// Remove removes the files of messages that are gone, unless the transaction failed. What stays is swept at the next start.
+func (f *Files) Remove(names []string, failed error) {
+	for _, name := range names {
+		if failed == nil && nameOK(name) {
+			_ = os.Remove(f.path(name))
+		}
+	}
+}
+
+func (f *Files) isWriting(name string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.writing[name]
 }
 
-// open opens a file for reading at any place.
-func (f *files) open(name string) (*os.File, error) {
+// Open opens a file for reading at any place.
+func (f *Files) Open(name string) (*os.File, error) {
 	if !nameOK(name) {
 		return nil, fmt.Errorf("%q is not the name of a stored message", name)
 	}
 	return os.Open(f.path(name))
 }
 
-// sweep removes the files that known does not know: what a crash left between a file and its
+// Sweep removes the files that known does not know: what a crash left between a file and its
 // row. A file whose delivery is under way is left alone: it is looked for in writing first
 // and in the store after, so that its row cannot be missed in between.
-func (f *files) sweep(ctx context.Context, known func(context.Context, string) (bool, error)) (removed int, err error) {
+func (f *Files) Sweep(ctx context.Context, known func(context.Context, string) (bool, error)) (removed int, err error) {
 	err = filepath.WalkDir(f.dir, func(path string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil
@@ -140,26 +153,32 @@ func (f *files) sweep(ctx context.Context, known func(context.Context, string) (
 	return removed, err
 }
 
-// content is a message's bytes, in memory or in a file.
-type content struct {
+// Content is a message's bytes, in memory or in a file. Close it.
+type Content struct {
 	io.ReaderAt
-	size int64
+	Size int64    // bytes
 	file *os.File // nil in memory
 }
 
+// InMemory is content that is held in memory.
+func InMemory(b []byte) *Content { return &Content{ReaderAt: bytes.NewReader(b), Size: int64(len(b))} }
+
+// InFile is content that is read from a file, which Close closes.
+func InFile(f *os.File, size int64) *Content { return &Content{ReaderAt: f, Size: size, file: f} }
+
 // Close frees the file, if there is one.
-func (c *content) Close() error {
+func (c *Content) Close() error {
 	if c.file == nil {
 		return nil
 	}
 	return c.file.Close()
 }
 
-// all returns a reader over the whole message.
-func (c *content) all() io.Reader { return io.NewSectionReader(c, 0, c.size) }
+// All returns a reader over the whole message.
+func (c *Content) All() io.Reader { return io.NewSectionReader(c, 0, c.Size) }
 
-// hashed returns the SHA-256 of b.
-func hashed(b []byte) []byte {
+// Hash returns the SHA-256 of b.
+func Hash(b []byte) []byte {
 	sum := sha256.Sum256(b)
 	return sum[:]
 }
