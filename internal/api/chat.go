@@ -82,6 +82,20 @@ type ChatAttachment struct {
 	Height int    `json:"height,omitempty"`
 }
 
+// ChatFound is a line that was searched for, with its room and what of it was found.
+type ChatFound struct {
+	ChatMessage
+	RoomName string     `json:"room_name"`
+	RoomKind string     `json:"room_kind"`
+	Parts    []ChatPart `json:"parts"`
+}
+
+// ChatPart is a part of a line; Hit marks what was searched for.
+type ChatPart struct {
+	Text string `json:"text"`
+	Hit  bool   `json:"hit,omitempty"`
+}
+
 // ChatReaction is one emoji under a line.
 type ChatReaction struct {
 	Emoji string `json:"emoji"`

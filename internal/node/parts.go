@@ -12,6 +12,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/chat"
 	"uniqverse/services/chat/attachment"
+	"uniqverse/services/chat/search"
 	"uniqverse/services/desk"
 	"uniqverse/services/game"
 	"uniqverse/services/portal"
@@ -94,6 +95,7 @@ func (n *Node) chat(_ context.Context, _ *web.Site) (part, error) {
 		return part{}, fmt.Errorf("VEZE_DATA_DIR (--data) is %q, and its folder attachments cannot be used: %w; make it a folder that this user may write", n.cfg.DataDir, cause(err))
 	}
 	files := attachment.New(attachment.Options{Store: chatstore.NewAttachments(n.db), Folder: folder, Rooms: rooms, Hub: n.hub, Log: log, Now: n.opts.Now})
-	n.services = append(n.services, running{"chat", rooms.Run}, running{"desk", tickets.Run}, running{"attachments", files.Run})
-	return part{"chat", "Chat", slices.Concat(rooms.Endpoints(), files.Endpoints(), tickets.Endpoints()), rooms.Discovery()}, nil
+	find := search.New(search.Options{Store: chatstore.NewSearch(n.db), Hub: n.hub, Rooms: rooms, Log: log, Now: n.opts.Now})
+	n.services = append(n.services, running{"chat", rooms.Run}, running{"desk", tickets.Run}, running{"attachments", files.Run}, running{"search", find.Run})
+	return part{"chat", "Chat", slices.Concat(rooms.Endpoints(), files.Endpoints(), find.Endpoints(), tickets.Endpoints()), rooms.Discovery()}, nil
 }

@@ -46,6 +46,9 @@ func viewer(c web.Caller) Viewer {
 	return Viewer{User: c.ID, All: c.Has(actForOthers), Desk: c.Has("ticket.manage")}
 }
 
+// ViewerOf is a caller as one who looks for rooms; for what stands beside rooms.
+func ViewerOf(c web.Caller) Viewer { return viewer(c) }
+
 // Sanction is a ban or a mute; the zero value is none.
 type Sanction struct {
 	On    bool

@@ -42,6 +42,11 @@ func (s *Service) shown(c *web.Call, lines []Line) ([]api.ChatMessage, error) {
 	return out, nil
 }
 
+// Shown is lines as a caller sees them, for what stands beside rooms. Whether they may see them was decided before.
+func (s *Service) Shown(c *web.Call, lines []Line) ([]api.ChatMessage, error) {
+	return s.shown(c, lines)
+}
+
 type lineIn struct {
 	Room int64 `path:"id" doc:"the room's id"`
 	Line int64 `path:"mid" doc:"the line's id"`

@@ -25,6 +25,7 @@ import (
 	"uniqverse/services/chat"
 	"uniqverse/services/chat/attachment"
 	"uniqverse/services/chat/live"
+	"uniqverse/services/chat/search"
 	"uniqverse/services/xengine"
 	"uniqverse/store"
 	"uniqverse/store/chatstore"
@@ -114,6 +115,7 @@ type world struct {
 	srv *httptest.Server
 
 	files *attachment.Service
+	find  *search.Service
 	stop  func()
 }
 
@@ -153,18 +155,19 @@ func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOpt
 		t.Fatal(err)
 	}
 	w.files = attachment.New(attachment.Options{Store: chatstore.NewAttachments(w.db), Folder: folder, Rooms: w.svc, Hub: w.hub, Now: opts.Now})
+	w.find = search.New(search.Options{Store: chatstore.NewSearch(w.db), Hub: w.hub, Rooms: w.svc, Now: opts.Now})
 	set, err := templates.New(templates.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := web.New(web.Options{Service: "chat", Title: "Chat", Version: "0", Discovery: w.svc.Discovery(), Endpoints: slices.Concat(w.svc.Endpoints(), w.files.Endpoints()), Auth: who{}, Templates: set,
+	h, err := web.New(web.Options{Service: "chat", Title: "Chat", Version: "0", Discovery: w.svc.Discovery(), Endpoints: slices.Concat(w.svc.Endpoints(), w.files.Endpoints(), w.find.Endpoints()), Auth: who{}, Templates: set,
 		Site: site, Metrics: metrics.NewSet(), Log: slog.New(slog.DiscardHandler), Now: time.Now, Limits: web.Limits{PerUser: 1e6, UserBurst: 1e6}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.srv = httptest.NewServer(h)
 	running, cancel := context.WithCancel(ctx)
-	parts := []func(context.Context) error{w.svc.Run, w.files.Run}
+	parts := []func(context.Context) error{w.svc.Run, w.files.Run, w.find.Run}
 	done := make(chan error, len(parts))
 	for _, run := range parts {
 		go func() { done <- run(running) }()
