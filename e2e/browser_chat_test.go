@@ -285,3 +285,32 @@ func TestBrowserLongRoom(t *testing.T) {
 	p.until("it leads to the end", `document.querySelector("[data-jump]").hidden`)
 	p.clean("a long room")
 }
+
+// A picture that is pasted and a file that is dropped are uploaded at once, go with the next line, and are shown on
+// both pages: the picture as such, the other to be saved.
+func TestBrowserRoomSendsFiles(t *testing.T) {
+	b, s := startBrowser(t), start(t)
+	room := s.id("POST", "chat/rooms?name=Hangar&kind=global")
+	one, two := b.tab(t), b.tab(t)
+	one.open(fmt.Sprintf("%s/rooms/%d", s.URL("chat"), room))
+	two.open(fmt.Sprintf("%s/proxy/chat/rooms/%d", s.URL("portal"), room))
+	one.live()
+	two.live()
+	const give = `(async (kind, target, file) => {
+		const data = new DataTransfer();
+		data.items.add(await file());
+		document.querySelector(target).dispatchEvent(kind === "paste" ? new ClipboardEvent("paste", { clipboardData: data, bubbles: true, cancelable: true }) : new DragEvent("drop", { dataTransfer: data, bubbles: true, cancelable: true }));
+	})`
+	look[bool](one, give+`("paste", "#text", async () => { const c = new OffscreenCanvas(40, 30); c.getContext("2d").fillRect(5, 5, 20, 20); return new File([await c.convertToBlob()], "chart.png", { type: "image/png" }); }) && true`)
+	look[bool](one, give+`("drop", "[data-room]", async () => new File(["<script>alert(1)</script>"], "notes <b>.html", { type: "text/html" })) && true`)
+	one.until("both are there", `document.querySelectorAll(".load.is-done").length === 2`)
+	one.click("[data-composer] button.primary") // a line may be nothing but files
+	for _, p := range []*tab{one, two} {
+		p.until("the picture is shown", `document.querySelector(".line .picture img")?.naturalWidth === 40 && document.querySelector(".line .picture img").alt === "chart.png"`)
+		p.until("the file can be saved", `document.querySelector(".line a.file[download] .clip")?.textContent === "notes <b>.html"`)
+		p.clean("a room with files")
+	}
+	one.until("nothing is left to send", `document.querySelector("[data-loads]").hidden && !document.querySelector(".is-sending")`)
+	two.open(fmt.Sprintf("%s/proxy/chat/rooms/%d", s.URL("portal"), room))
+	two.until("and after a reload", `document.querySelector(".line .picture img")?.naturalWidth === 40 && document.querySelectorAll(".line").length === 1`)
+}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
 )
 
 // said are the lines that a room's page shows, in their order.
@@ -27,7 +28,8 @@ func (p *tab) settled(last string) []string {
 // say writes a line as a person does and presses enter.
 func (p *tab) say(text string) {
 	p.t.Helper()
-	p.do(chromedp.SendKeys(chromedp.CSS("#text"), text+"\r"))
+	p.do(chromedp.SendKeys(chromedp.CSS("#text"), text))
+	p.key(kb.Enter)
 }
 
 // offline takes the page off the network, or puts it back.

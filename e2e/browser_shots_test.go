@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -20,7 +22,7 @@ type shot struct {
 }
 
 // TestScreenshots draws the pages in the folder that UNIQ_SHOTS names, for people to look at: every page in five
-// sizes, or, in a folder that is called img, those of the README, as the usual ports show them.
+// sizes (those that UNIQ_SHOTS_ONLY names, with commas, where it is set), or, in a folder that is called img, those of the README, as the usual ports show them.
 func TestScreenshots(t *testing.T) {
 	dir := os.Getenv("UNIQ_SHOTS")
 	if dir == "" {
@@ -42,7 +44,11 @@ func TestScreenshots(t *testing.T) {
 	p := b.tab(t)
 	pages := map[string]string{}
 	var names []string
+	only := strings.Split(os.Getenv("UNIQ_SHOTS_ONLY"), ",")
 	for _, pg := range w.pages(s) {
+		if only[0] != "" && !slices.Contains(only, pg.name) {
+			continue
+		}
 		pages[pg.name], names = pg.address, append(names, pg.name)
 	}
 	draw := func(name string, look shot) {

@@ -36,9 +36,14 @@ func (s *system) populate() peopled {
 		{"@pilot", "What was it in the end?"}, {"@orbit", "A coolant valve that reported open while it was shut. We log both ends now: https://vezeuniqverse.com/log/4417"},
 		{"@nova", "Nice catch. I open a ticket so that the other gates get the same sensor."}, {"@pilot", "Thank you both. See you at the raid at eight."},
 	}
+	ids := make([]int64, len(lines))
 	say := func(from, to int) {
 		for i, l := range lines[from:to] {
-			s.id("POST", fmt.Sprintf("chat/rooms/%d/messages?", w.room)+url.Values{"user_id": {fmt.Sprint(11 + (from+i)%3)}, "handle": {l[0]}, "text": {l[1]}}.Encode())
+			q := url.Values{"user_id": {map[string]string{"@orbit": "11", "@nova": "12", "@pilot": "13"}[l[0]]}, "handle": {l[0]}, "text": {l[1]}}
+			if from+i == 4 {
+				q.Set("reply_to", fmt.Sprint(ids[3]))
+			}
+			ids[from+i] = s.id("POST", fmt.Sprintf("chat/rooms/%d/messages?", w.room)+q.Encode())
 		}
 	}
 	say(0, 4)
@@ -86,6 +91,15 @@ func (s *system) populate() peopled {
 	s.post(200, fmt.Sprintf("email/api/messages/%d/star?access_token=demo&starred=true", w.html), "")
 	s.post(200, fmt.Sprintf("email/api/messages/%d/labels?access_token=demo", w.html), `{"labels":["crew","gates"]}`)
 	say(4, len(lines))
+	for i, emoji := range []string{"🚀", "🚀", "🎉"} {
+		s.post(200, fmt.Sprintf("chat/rooms/%d/messages/%d/react?", w.room, ids[0])+url.Values{"emoji": {emoji}}.Encode(), "")
+		if i == 0 {
+			continue
+		}
+		if r := s.call("PUT", fmt.Sprintf("chat/rooms/%d/messages/%d/reactions/%s?user_id=%d&handle=@crew", w.room, ids[i-1], url.PathEscape(emoji), 11+i), ""); r.StatusCode != 200 {
+			s.t.Fatalf("a reaction: %d %s", r.StatusCode, r.body)
+		}
+	}
 	s.post(200, "game/matchmaking/enqueue?user_id=orbit&mmr=1500&mode=duel&region=eu", "")
 	return w
 }

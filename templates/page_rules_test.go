@@ -55,7 +55,7 @@ func unsafe(doc *html.Node) string {
 	allowed := map[string]bool{}
 	for _, e := range strings.Fields("html head meta title link script body a header div nav ul ol li button span svg path circle ellipse rect main p h1 h2 h3 " +
 		"form input label textarea select option details summary dialog dl dt dd footer section article aside small strong b i kbd code pre table caption thead tbody tr th td " +
-		"time iframe hr output progress") {
+		"time iframe hr output progress img") {
 		allowed[e] = true
 	}
 	for _, e := range elements(doc) {
@@ -89,6 +89,11 @@ func TestPagesKeepThePolicy(t *testing.T) {
 	for _, s := range samples() {
 		if problem := unsafe(parse(t, render(t, set, s))); problem != "" {
 			t.Errorf("%s %s %s", s.name, s.kind, problem)
+		}
+		for _, e := range elements(parse(t, render(t, set, s))) {
+			if src, _ := attr(e, "src"); e.Data == "img" && !strings.Contains(src, "/attachments/") {
+				t.Errorf("%s %s shows a picture that is no attachment: %s", s.name, s.kind, src)
+			}
 		}
 	}
 }
@@ -177,6 +182,10 @@ func checkElement(e *html.Node, ids map[string]int, labelled map[string]bool, fa
 		hidden, _ := attr(e, "aria-hidden")
 		if role, _ := attr(e, "role"); hidden != "true" && (role != "img" || name == "") {
 			fail("a drawing that is neither hidden nor named")
+		}
+	case "img":
+		if alt, _ := attr(e, "alt"); alt == "" {
+			fail("a picture without words")
 		}
 	case "form":
 		if m, _ := attr(e, "method"); m != "post" && m != "get" && m != "dialog" {

@@ -190,12 +190,13 @@ func chatSamples() []sample {
 		lines[i].CanEdit, lines[i].CanDelete = lines[i].Own, lines[i].Own
 	}
 	lines[4].FirstNew, lines[4].Mention = true, true
+	lines[2].Files = []templates.File{{Name: "berths.png", Href: "/rooms/17/attachments/5", Size: 48211, Width: 320, Height: 200}, {Name: "manifest.pdf", Href: "/rooms/17/attachments/6", Size: 1204511}}
 	lines[0].JumpURL = "/rooms/17?around=430#line-430"
 	lines[6].Reply, lines[6].Reactions = &lines[0], []templates.Reaction{{Emoji: "🚀", Count: 2, Mine: true}}
 	room := templates.RoomView{ID: 17, Name: "Hangar", Kind: "global", Topic: "departures and arrivals", Lines: lines, Seq: 17, Epoch: "e1", OlderURL: "/rooms/17?before=430", Newest: true, CanWrite: true, Handle: "pilot", UserID: 981, Rooms: rooms, Online: 4, Role: "owner", CanLeave: true, CanInvite: true, Moderates: true, SlowMode: 5,
 		People:  []templates.Person{{ID: 981, Handle: "@pilot", Role: "owner", Online: true, You: true}, {ID: 12, Handle: "@nova", Role: "moderator", Online: true, CanAct: true, Roles: []templates.Option{{Value: "moderator", Label: "Moderator", Selected: true}, {Value: "member", Label: "Member"}}}, {ID: 14, Handle: "@vega", Online: true, CanAct: true}, {ID: 13, Handle: "@orion", Role: "member", Muted: true, CanAct: true}},
 		Acts:    []templates.ModAct{{Did: "muted", UserID: 13, Handle: "@orion", By: "@nova", Reason: "shouting", At: before(time.Hour), Until: noon.Add(time.Hour), Lift: "unmute"}, {Did: "took out", Handle: "@x", By: "@pilot", At: before(30 * time.Hour)}},
-		ReplyTo: &lines[2], ToolsAll: true, LaterURL: "/rooms/17?after=436",
+		ReplyTo: &lines[2], ToolsAll: true, CanAttach: true, LaterURL: "/rooms/17?after=436",
 		Tools: &templates.Line{Path: "/rooms/17/messages/0", ReplyURL: "/rooms/17?reply=0", Own: true, CanEdit: true, CanDelete: true}}
 	quiet := templates.RoomView{ID: 30, Name: "Party 4411", Kind: "party", NewestURL: "/rooms/30", LaterURL: "/rooms/30?after=9", CanJoin: true, Archived: true, WhyNot: "Only members of the party write here."}
 	refused := room

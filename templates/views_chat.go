@@ -57,6 +57,7 @@ type RoomView struct {
 	Newest      bool   // the page ends with the room's newest line; else it is not live
 	NewestURL   string // as Link.Href: back to the newest, when Newest is false
 	CanWrite    bool
+	CanAttach   bool   // POST /rooms/{id}/attachments?name= takes a file, which a line takes along
 	WhyNot      string // said instead of the composer when CanWrite is false
 	Handle      string // sent along as the writer; "" leaves it to the token
 	UserID      int64  // sent along as the writer; also marks own lines; 0 leaves it to the token
@@ -124,6 +125,7 @@ type Line struct {
 	Flags    []string
 
 	Reply     *Line // the line that it answers, for its handle and text; nil is none
+	Files     []File
 	Reactions []Reaction
 	// Path is where the line's forms post, as Link.Href: {Path}/react {emoji, remove?}, /edit {text}, /delete, /report; "" offers none.
 	Path      string
@@ -131,6 +133,14 @@ type Line struct {
 	ReplyURL  string // as Link.Href: the page with a composer that answers it
 	CanEdit   bool
 	CanDelete bool
+}
+
+// File is something that goes with a line: a picture is shown, all else is saved.
+type File struct {
+	Name          string
+	Href          string // as Link.Href
+	Size          int64
+	Width, Height int // of a picture, at most 320 by 240; 0 for what is saved
 }
 
 // Reaction is one emoji under a line.

@@ -175,7 +175,7 @@ func (s *Service) roomView(c *web.Call, in roomPageIn, draft, wrong string) (web
 			v.CanWrite, v.WhyNot = false, page.Sentence(detail(err))
 		}
 	}
-	who.Writes = v.CanWrite
+	who.Writes, v.CanAttach = v.CanWrite, v.CanWrite
 	if err := s.linesOf(c, in, room, st, who, &v); err != nil {
 		return web.Page{}, err
 	}

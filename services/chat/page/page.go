@@ -37,6 +37,10 @@ func (r Reader) Line(m api.ChatMessage, direct bool) templates.Line {
 	for _, x := range m.Reactions {
 		l.Reactions = append(l.Reactions, templates.Reaction{Emoji: x.Emoji, Count: x.Count, Mine: x.Mine})
 	}
+	for _, f := range m.Attachments {
+		w, h := Fit(f.Width, f.Height)
+		l.Files = append(l.Files, templates.File{Name: f.Name, Href: fmt.Sprintf("%s/attachments/%d", Room(m.RoomID), f.ID), Size: f.Size, Width: w, Height: h})
+	}
 	for _, user := range m.Mentions {
 		l.Mention = l.Mention || r.ID != 0 && user == r.ID
 	}
@@ -53,9 +57,21 @@ func (r Reader) Offer(l *templates.Line, room int64, direct bool) {
 	l.CanEdit, l.CanDelete = l.Own, l.Own || r.Moderates && !direct
 }
 
+// Fit is the size in which a picture is shown: not larger than 320 by 240, and never stretched; 0 stays 0.
+func Fit(width, height int) (w, h int) {
+	if width <= 0 || height <= 0 {
+		return 0, 0
+	}
+	scale := min(1, 320/float64(width), 240/float64(height))
+	return max(1, int(float64(width)*scale)), max(1, int(float64(height)*scale))
+}
+
 // Excerpt is a line as another quotes it.
 func (r Reader) Excerpt(m api.ChatMessage) *templates.Line {
 	l := Reader{ID: r.ID}.Line(m, false)
+	if l.Text == "" && len(l.Files) > 0 {
+		l.Text = l.Files[0].Name
+	}
 	l.Text, l.JumpURL = Clip(l.Text, 120), fmt.Sprintf("%s?around=%d#line-%[2]d", Room(m.RoomID), m.ID)
 	return &l
 }

@@ -1,6 +1,7 @@
 // The field in which a line is written: its draft is kept, it can answer a line, and it tells that somebody writes.
 import { $, ask, base, field, form, list, recall, remember } from "./page.js";
 import { excerpt } from "./lines.js";
+import * as files from "./files.js";
 import * as outbox from "./outbox.js";
 
 const box = $("[data-answers]", form || undefined);
@@ -47,15 +48,21 @@ export function start(live) {
   form.addEventListener("submit", (e) => {
     if (!live) { remember("draft", null); return; } // from the past the form leads back to the present
     e.preventDefault();
-    const text = field.value.trim();
-    if (!text) return;
-    const body = Object.fromEntries(new FormData(form));
-    body.text = text;
-    if (!body.reply_to) delete body.reply_to;
+    if (files.busy(() => form.requestSubmit())) return; // it is sent when they are there
+    const text = field.value.trim(), taken = files.take();
+    if (!text && !taken.length) return;
+    const { user_id: user, handle, reply_to: to } = Object.fromEntries(new FormData(form)), body = { text };
+    if (user) body.user_id = Number(user);
+    if (handle) body.handle = handle;
+    if (to) body.reply_to = Number(to);
+    if (taken.length) body.attachments = taken;
     field.value = "";
     answer();
     field.focus();
     outbox.put(body);
   });
-  if (live) outbox.start();
+  if (live) {
+    outbox.start();
+    files.start();
+  }
 }

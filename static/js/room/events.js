@@ -61,7 +61,7 @@ const on = {
     const focused = li.contains(document.activeElement);
     li.classList.add("is-gone");
     $(".line-text", li).textContent = "This line was removed.";
-    $$("[data-tools], [data-marks]", li).forEach((e) => e.remove());
+    $$("[data-tools], [data-marks], .line-files", li).forEach((e) => e.remove());
     if (focused) li.focus({ preventScroll: true });
   },
   "chat.message.reacted"(ev) {

@@ -2,7 +2,7 @@
 // shown as text, never as HTML.
 import { $, $$, at, base, el, find, list, me, room, timeElement } from "./page.js";
 
-export const excerpt = (li) => $(".line-head b", li).textContent + ": " + $(".line-text", li).textContent;
+export const excerpt = (li) => $(".line-head b", li).textContent + ": " + ($(".line-text", li).textContent || $(".line-files .clip", li)?.textContent || $(".line-files img", li)?.alt || "");
 export const isOwn = (m) => (me.user ? m.user_id === me.user : Boolean(me.handle) && String(m.handle || "").replace(/^@/, "") === me.handle);
 
 // The same colours and letters as the server gives (templates/funcs.go: hue, initials).
@@ -97,6 +97,7 @@ export function line(m) {
   if (m.edited_at) head.append(el("span", "state-word", "edited"));
   if (m.reply_to) quote(li, m.reply_to);
   if (m.deleted) li.classList.add("is-gone");
+  if (m.attachments?.length && !m.deleted) li.append(files(m.attachments));
   const marks = el("div", "line-marks");
   marks.dataset.marks = "";
   if (!m.deleted) li.append(marks);
@@ -108,6 +109,31 @@ export function line(m) {
   for (const r of m.reactions || []) chip(li, r.emoji, r.count, r.mine);
   return li;
 }
+
+// files shows pictures, and offers what else goes with a line to be saved; before it is sent a file is a name.
+function files(all) {
+  const box = el("div", "line-files");
+  for (const f of all) {
+    const a = el(f.id ? "a" : "span", f.width ? "picture" : "file");
+    if (f.id) a.href = `${base}/attachments/${Number(f.id)}`;
+    if (f.width && f.id) {
+      const img = el("img"), scale = Math.min(1, 320 / f.width, 240 / f.height);
+      img.width = Math.max(1, Math.floor(f.width * scale));
+      img.height = Math.max(1, Math.floor(f.height * scale));
+      img.decoding = "async";
+      img.alt = f.name;
+      img.src = a.href;
+      a.setAttribute("aria-label", "Open " + f.name);
+      a.append(img);
+    } else {
+      if (f.id) a.download = "";
+      a.append(el("span", "clip", f.name), el("span", "faint small nowrap", size(f.size)));
+    }
+    box.append(a);
+  }
+  return box;
+}
+export const size = (n) => (n < 1000 ? n + " B" : n < 1e6 ? (n / 1e3).toFixed(1) + " kB" : (n / 1e6).toFixed(1) + " MB");
 
 // quote puts the line that another answers above it; one that is not on the page is a link to where it stands.
 function quote(li, id) {

@@ -36,7 +36,7 @@ function fail(li, why, body) {
 async function send(li, body) {
   for (let n = 0; ; n++) {
     if (!navigator.onLine) await new Promise((r) => addEventListener("online", r, { once: true }));
-    const res = await ask(form.action, { method: "POST", form: body }); // no answer: it may have arrived, so the same key is sent again
+    const res = await ask(form.action, { method: "POST", json: { ...body, attachments: body.attachments?.map((f) => f.id) } }); // no answer: it may have arrived, so the same key is sent again
     if (res.ok) {
       settle(body);
       const real = res.data.id && find(res.data.id);
@@ -55,7 +55,7 @@ async function send(li, body) {
 function post(li, body) { queue = queue.then(() => send(li, body)).catch(() => toast("The line could not be sent.", "bad")); }
 
 function show(body) {
-  const li = line({ handle: me.handle || "you", user_id: me.user, text: body.text, reply_to: body.reply_to });
+  const li = line({ handle: me.handle || "you", user_id: me.user, text: body.text, reply_to: body.reply_to, attachments: body.attachments });
   li.classList.add("is-own", "is-sending");
   li.dataset.key = body.nonce;
   $(".line-head", li).append(el("span", "state-word", "sending"));

@@ -18,11 +18,13 @@ export function el(tag, cls, text) {
 }
 
 // ask calls the room and never throws: no answer has status 0.
-export async function ask(path, { method = "GET", form: body, timeout = 15000, accept = "application/json" } = {}) {
+export async function ask(path, { method = "GET", form: body, json, timeout = 15000, accept = "application/json" } = {}) {
   const url = new URL(path, location.origin);
   for (const [k, v] of new URLSearchParams(room.dataset.socketQuery)) url.searchParams.set(k, v);
   try {
-    const res = await fetch(url, { method, body: body && new URLSearchParams(body), headers: { Accept: accept }, signal: AbortSignal.timeout(timeout) });
+    const headers = { Accept: accept };
+    if (json) headers["Content-Type"] = "application/json";
+    const res = await fetch(url, { method, body: json ? JSON.stringify(json) : body && new URLSearchParams(body), headers, signal: AbortSignal.timeout(timeout) });
     const text = await res.text();
     let data = text;
     if (res.headers.get("Content-Type")?.includes("json")) data = JSON.parse(text);
