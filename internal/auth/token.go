@@ -199,6 +199,9 @@ func (a *Auth) userOf(c claims) string {
 	return c.Subject
 }
 
+// Expired reports whether an error of Authenticate says that the token was good until its time was over.
+func Expired(err error) bool { return errors.Is(err, jwt.ErrTokenExpired) }
+
 // explain turns the parser's error into one that says what to do, without the token.
 func explain(err error) error {
 	var known *errs.Error

@@ -112,6 +112,16 @@ func (c *Conn) SetExpires(at time.Time) {
 // Unlimit takes the bound of incoming messages away. Only onMessage may call it.
 func (c *Conn) Unlimit() { c.limit.rate = -1 }
 
+// Charge counts one message more against the bound of incoming messages, for one that holds several; beyond it
+// the connection is closed and false returned. Only onMessage may call it.
+func (c *Conn) Charge() bool {
+	if !c.limit.take() {
+		c.Close(TooManyRequests, "too many messages")
+		return false
+	}
+	return true
+}
+
 // Start begins to read. onMessage is called for one message at a time, in order, and owns
 // data; while it runs nothing further is read. Nil ignores messages. onClose is called once,
 // after the last onMessage, when the connection is over: code and reason are those of our

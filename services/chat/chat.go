@@ -10,6 +10,7 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/internal/ws"
+	"uniqverse/services/chat/centrifugo"
 	"uniqverse/services/chat/live"
 	"uniqverse/services/chat/pace"
 	"uniqverse/services/chat/people"
@@ -155,6 +156,7 @@ type Service struct {
 	store   Store
 	sockets *sockets.Server
 	veze    *veze.Server
+	clients *centrifugo.Server
 	pace    *pace.Limiter // of lines
 	typists *pace.Limiter // of notices that somebody types
 	people  people.Finder
@@ -177,7 +179,7 @@ func New(opts Options) *Service {
 	s := &Service{opts: opts, store: opts.Store}
 	s.sockets = sockets.New(sockets.Options{Log: opts.Store, Hub: opts.Hub, Enter: s.enter, Removed: removed, Concerns: concerns,
 		PerUser: opts.SocketsPerUser, Edge: opts.Edge, Logger: opts.Log, Now: opts.Now})
-	s.veze = veze.New(s.sockets, opts.Now)
+	s.veze, s.clients = veze.New(s.sockets, opts.Now), centrifugo.New(s.sockets, opts.Now)
 	s.pace, s.typists = pace.New(), pace.New()
 	s.people = people.Finder{Users: opts.Users, Domain: opts.Domain}
 	return s

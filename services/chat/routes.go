@@ -55,6 +55,7 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Stream(http.MethodGet, "/rooms/{id}/events", read, "The room's events as an event stream, for clients without WebSockets", s.sockets.RoomEvents),
 		web.Stream(http.MethodGet, "/ws/rooms/{id}", read, "The room's events over a WebSocket; after=<seq> replays what came after", s.sockets.Plain),
 		web.Stream(http.MethodGet, "/ws", web.Anyone(), "Many rooms over one WebSocket, in the sub-protocol veze.v1; its first message says who calls", s.veze.Serve),
+		web.Stream(http.MethodGet, "/connection/websocket", web.Anyone(), "Rooms in the JSON protocol of Centrifugo's clients, as channels room:<id>", s.clients.Serve),
 		web.Query(http.MethodPost, "/ws/token", read, "A token that opens one connection within a minute, for browsers that cannot send headers", s.sockets.Ticket),
 		web.Stream(http.MethodGet, "/events", read, "Events of all rooms, and of the tickets that the caller may see", s.sockets.Events),
 	}

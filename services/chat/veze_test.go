@@ -12,6 +12,8 @@ import (
 	"uniqverse/services/chat"
 )
 
+func TestCentrifugoDialogues(t *testing.T) { dialogues(t, "centrifugo", "/connection/websocket", "") }
+
 func TestVezeDialogues(t *testing.T) { dialogues(t, "veze", "/ws", "veze.v1") }
 
 // hello opens a veze.v1 socket and says hello.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
+	"github.com/golang-jwt/jwt/v5"
 
 	"uniqverse/hub"
 	"uniqverse/internal/auth"
@@ -64,6 +65,8 @@ func (who) Authenticate(r *http.Request, _ bool) (web.Caller, error) {
 		c, err := person(2, "chat.read", "chat.write")
 		c.Expires = time.Now().Add(400 * time.Millisecond)
 		return c, err
+	case "expired":
+		return web.Caller{}, &errs.Error{Kind: errs.Unauthenticated, Detail: "the token has expired; get a new one", Err: jwt.ErrTokenExpired}
 	case "nobody":
 		return web.Caller{}, nil
 	case "game":

@@ -83,6 +83,19 @@ func (s *Seats) In(room int64) map[int64]string {
 	return out
 }
 
+// Sockets returns how many sockets there are in a room.
+func (s *Seats) Sockets(room int64) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for at, p := range s.taken {
+		if at.Room == room {
+			n += len(p.sockets)
+		}
+	}
+	return n
+}
+
 // Close takes a seat from all its sockets.
 func (s *Seats) Close(at Seat, code ws.Code, why string) {
 	s.mu.Lock()

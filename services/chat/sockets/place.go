@@ -140,6 +140,44 @@ func (p *Place) play(ctx context.Context, after int64, send func(live.Logged) er
 	return nil
 }
 
+// First reads the first events after a seq that were published, at most so many and, but for the first, so many bytes.
+func (p *Place) First(ctx context.Context, after int64, most, size int) ([]live.Logged, error) {
+	upTo := min(p.topic.Last(), after+int64(most))
+	if after >= upTo {
+		return nil, nil
+	}
+	rows, err := p.srv.relay.Events(ctx, p.Room, after, upTo)
+	for i, row := range rows {
+		if row.Seq != after+int64(i)+1 {
+			return nil, errs.New(errs.Internal, "the log of room %d has no event %d", p.Room, after+int64(i)+1)
+		}
+		if size -= len(row.Payload) + 200; size < 0 && i > 0 {
+			return rows[:i], err
+		}
+	}
+	return rows, err
+}
+
+// History reads the events with after < seq <= upTo of a room that the caller may read, at most live.LogPage: span
+// says which, given the newest.
+func (s *Server) History(ctx context.Context, c web.Caller, room int64, span func(head int64) (after, upTo int64)) (rows []live.Logged, head int64, err error) {
+	entry, err := s.opts.Enter(ctx, c, room)
+	if err != nil {
+		return nil, 0, err
+	}
+	topic, err := s.relay.Join(ctx, room, live.Plain())
+	if err != nil {
+		return nil, 0, err
+	}
+	defer s.relay.Leave(room)
+	head = topic.Last()
+	after, upTo := span(head)
+	if after = max(after, entry.Since); after < upTo {
+		rows, err = s.relay.Events(ctx, room, after, upTo)
+	}
+	return rows, head, err
+}
+
 // Hold begins to keep the live events for the place, without sending any; nil when the place was left.
 func (p *Place) Hold() *ws.Sub {
 	p.mu.Lock()

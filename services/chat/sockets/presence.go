@@ -57,3 +57,6 @@ func (s *Server) Online(room int64) api.ChatPresence {
 	slices.SortFunc(out.Users, func(a, b api.ChatPresentOne) int { return int(a.UserID - b.UserID) })
 	return out
 }
+
+// Sitting is how many sockets of people are in a room now.
+func (s *Server) Sitting(room int64) int { return s.seats.Sockets(room) }

@@ -10,6 +10,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/internal/ws"
 	"uniqverse/services/chat/live"
+	"uniqverse/services/chat/pace"
 )
 
 // Entry is what a caller who may read a room needs to know of it.
@@ -42,13 +43,16 @@ type Server struct {
 	relay *live.Relay
 	quota *web.Quota
 	seats *live.Seats
+	joins *pace.Limiter
+	ops   map[string]op
 
 	guests guests
 }
 
 // New returns a server whose sockets wait for Run.
 func New(opts Options) *Server {
-	s := &Server{opts: opts, edge: ws.NewEdge(opts.Edge), quota: web.NewQuota("sockets", opts.PerUser), seats: live.NewSeats(opts.Now)}
+	s := &Server{opts: opts, edge: ws.NewEdge(opts.Edge), quota: web.NewQuota("sockets", opts.PerUser), seats: live.NewSeats(opts.Now),
+		joins: pace.New(), ops: ops()}
 	s.relay = live.NewRelay(opts.Log, opts.Hub, s.edge, opts.Logger, s.heard)
 	return s
 }

@@ -5,15 +5,12 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
-	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 
 	"uniqverse/internal/errs"
-	"uniqverse/internal/web"
 	"uniqverse/internal/ws"
-	"uniqverse/services/chat/pace"
+	"uniqverse/services/chat/sockets"
 )
 
 // message serves one message of the client.
@@ -24,14 +21,14 @@ func (x *session) message(data []byte) {
 	var r request
 	fields := map[string]json.RawMessage{}
 	if json.Unmarshal(data, &fields) != nil || fields == nil || json.Unmarshal(data, &r) != nil || len(r.N) > 20 {
-		x.conn.Close(ws.BadRequest, "a message must be one JSON object with an op")
+		x.Conn.Close(ws.BadRequest, "a message must be one JSON object with an op")
 		return
 	}
 	delete(fields, "n")
 	delete(fields, "op")
-	if x.bye == nil {
+	if !x.Welcomed() {
 		if r.Op != "hello" {
-			x.conn.Close(ws.BadRequest, "say hello first")
+			x.Conn.Close(ws.BadRequest, "say hello first")
 			return
 		}
 		x.hello(r.N, fields)
@@ -73,7 +70,7 @@ func (x *session) hello(n json.Number, fields map[string]json.RawMessage) {
 	var in helloIn
 	if err := read(fields, &in); err != nil {
 		x.fail(n, err)
-		x.conn.Close(ws.BadRequest, "hello cannot be read")
+		x.Conn.Close(ws.BadRequest, "hello cannot be read")
 		return
 	}
 	rooms := make(map[int64]position, len(in.Resume))
@@ -81,20 +78,17 @@ func (x *session) hello(n json.Number, fields map[string]json.RawMessage) {
 		room, err := strconv.ParseInt(name, 10, 64)
 		if err != nil || room < 1 || len(in.Resume) > x.srv.sockets.Limits().Rooms || at.Seq != nil && *at.Seq < 0 || at.Epoch != "" && at.Seq == nil {
 			x.fail(n, errs.BadField("resume", "must be at most %d rooms by id, each with a seq, from 0, and its epoch", x.srv.sockets.Limits().Rooms))
-			x.conn.Close(ws.BadRequest, "resume cannot be read")
+			x.Conn.Close(ws.BadRequest, "resume cannot be read")
 			return
 		}
 		rooms[room] = at
 	}
-	visitor, bye, no := x.srv.sockets.Welcome(x.ctx, x.conn, x.visitor, in.Token)
-	if no != nil {
+	if no := x.Welcome(in.Token); no != nil {
 		x.fail(n, no.Err)
-		f := failed(no.Err)
-		x.conn.Close(no.Code, f.Detail)
+		x.Conn.Close(no.Code, sockets.Reason(no.Err))
 		return
 	}
-	x.visitor, x.bye = visitor, bye
-	c := visitor.Caller
+	c := x.Visitor.Caller
 	x.answer(n, map[string]any{"session": rand.Text()[:16], "user": map[string]any{"user_id": c.ID, "name": c.User, "server": c.Server}, "ping_s": pingSeconds,
 		"limits": x.srv.sockets.Limits(), "now": x.now()})
 	for room, at := range rooms {
@@ -103,7 +97,7 @@ func (x *session) hello(n json.Number, fields map[string]json.RawMessage) {
 		case err == nil:
 			begin()
 		case !errors.Is(err, ws.ErrGone):
-			x.conn.Send(x.ctx, encode(leftFrame{"left", room, int(leftCode(err)), failed(err).Detail}))
+			x.Conn.Send(x.Ctx, encode(leftFrame{"left", room, int(leftCode(err)), failed(err).Detail}))
 		}
 	}
 }
@@ -135,11 +129,8 @@ func (x *session) sub(n json.Number, fields map[string]json.RawMessage) {
 	case in.Epoch != "" && in.After == nil:
 		err = errs.BadField("epoch", "goes with after")
 	}
-	if c := x.visitor.Caller; err == nil && !c.Unlimited() {
-		joins := float64(x.srv.sockets.Limits().Joins)
-		if wait := x.srv.joins.Take(pace.Key{User: c.ID}, joins/60, joins, x.srv.now()); wait > 0 {
-			err = errs.Limit(wait, "too_many_joins: %d rooms a minute are the most", int(joins))
-		}
+	if err == nil {
+		err = x.MayJoin()
 	}
 	var begin func()
 	if err == nil {
@@ -164,7 +155,7 @@ func (x *session) unsub(n json.Number, fields map[string]json.RawMessage) {
 		x.fail(n, err)
 		return
 	}
-	if !x.leave(in.Room) {
+	if !x.Leave(in.Room) {
 		x.fail(n, errs.New(errs.NotFound, "this connection does not have the room"))
 		return
 	}
@@ -182,65 +173,24 @@ func (x *session) refresh(n json.Number, fields map[string]json.RawMessage) {
 		err = errs.Missing("token")
 	}
 	if err == nil {
-		var v *web.Visitor
-		if v, err = x.srv.sockets.Renew(x.ctx, x.conn, x.visitor, in.Token); err == nil {
-			x.visitor = v
-			more := map[string]any{}
-			if at := v.Caller.Expires; !at.IsZero() {
-				more["expires_in"] = int(at.Sub(x.srv.now()).Seconds())
-			}
-			x.answer(n, more)
-			return
-		}
+		err = x.Renew(in.Token)
 	}
-	x.fail(n, err)
-}
-
-// route is the request that an op stands for.
-type route struct {
-	method string
-	path   string   // with {room_id}, {message_id} and {emoji}
-	query  []string // fields that go into the query; all others into the body
-}
-
-func routes() map[string]route {
-	line := "/rooms/{room_id}/messages/{message_id}"
-	return map[string]route{
-		"send":     {method: http.MethodPost, path: "/rooms/{room_id}/messages"},
-		"edit":     {method: http.MethodPatch, path: line},
-		"delete":   {method: http.MethodDelete, path: line},
-		"react":    {method: http.MethodPut, path: line + "/reactions/{emoji}"},
-		"unreact":  {method: http.MethodDelete, path: line + "/reactions/{emoji}"},
-		"read":     {method: http.MethodPost, path: "/rooms/{room_id}/read"},
-		"typing":   {method: http.MethodPost, path: "/rooms/{room_id}/typing"},
-		"history":  {method: http.MethodGet, path: "/rooms/{room_id}/messages", query: []string{"before", "after", "around", "limit", "offset"}},
-		"message":  {method: http.MethodGet, path: line},
-		"presence": {method: http.MethodGet, path: "/rooms/{room_id}/presence"},
-		"room":     {method: http.MethodGet, path: "/rooms/{room_id}"},
-		"rooms":    {method: http.MethodGet, path: "/rooms", query: []string{"kind", "q", "member", "before", "after", "limit", "offset"}},
-		"unread":   {method: http.MethodGet, path: "/unread"},
+	if err != nil {
+		x.fail(n, err)
+		return
 	}
+	more := map[string]any{}
+	if at := x.Visitor.Caller.Expires; !at.IsZero() {
+		more["expires_in"] = int(at.Sub(x.srv.now()).Seconds())
+	}
+	x.answer(n, more)
 }
 
 // ask serves an op as the request that it stands for.
 func (x *session) ask(r request, fields map[string]json.RawMessage) {
-	to, ok := x.srv.routes[r.Op]
-	if !ok {
-		x.fail(r.N, errs.New(errs.NotFound, "there is no op %.40q", r.Op))
-		return
-	}
-	path, err := to.fill(fields)
+	reply, err := x.Do(r.Op, fields)
 	if err != nil {
 		x.fail(r.N, err)
-		return
-	}
-	var body []byte
-	if len(fields) > 0 {
-		body, _ = json.Marshal(fields) // it was JSON before
-	}
-	reply := x.visitor.Ask(x.ctx, to.method, path, body, nil)
-	if e := reply.Err(); e != nil {
-		x.fail(r.N, e)
 		return
 	}
 	more := map[string]any{"result": json.RawMessage(reply.Body)}
@@ -251,55 +201,4 @@ func (x *session) ask(r request, fields map[string]json.RawMessage) {
 		}
 	}
 	x.answer(r.N, more)
-}
-
-// fill makes the path of a request, and takes what went into it out of the fields.
-func (to route) fill(fields map[string]json.RawMessage) (string, error) {
-	path := to.path
-	for _, name := range []string{"room_id", "message_id", "emoji"} {
-		mark := "{" + name + "}"
-		if !strings.Contains(path, mark) {
-			continue
-		}
-		value, err := text(name, fields)
-		if err != nil {
-			return "", err
-		}
-		if value == "" || value == "." || value == ".." {
-			return "", errs.Missing(name)
-		}
-		path = strings.ReplaceAll(path, mark, url.PathEscape(value))
-	}
-	q := url.Values{}
-	for _, name := range to.query {
-		value, err := text(name, fields)
-		if err != nil {
-			return "", err
-		}
-		if value != "" {
-			q.Set(name, value)
-		}
-	}
-	if len(q) > 0 {
-		path += "?" + q.Encode()
-	}
-	return path, nil
-}
-
-// text takes a text or a number out of the fields; "" when it is not there.
-func text(name string, fields map[string]json.RawMessage) (string, error) {
-	raw, ok := fields[name]
-	if !ok {
-		return "", nil
-	}
-	delete(fields, name)
-	var s string
-	var n json.Number
-	switch {
-	case json.Unmarshal(raw, &s) == nil:
-		return s, nil
-	case json.Unmarshal(raw, &n) == nil:
-		return n.String(), nil
-	}
-	return "", errs.BadField(name, "must be a number or a text")
 }

@@ -1,13 +1,11 @@
 package veze
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"uniqverse/internal/errs"
@@ -15,7 +13,6 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/internal/ws"
 	"uniqverse/services/chat/live"
-	"uniqverse/services/chat/pace"
 	"uniqverse/services/chat/sockets"
 )
 
@@ -28,14 +25,12 @@ const pingSeconds = 25
 // Server speaks the protocol. Make one with New.
 type Server struct {
 	sockets *sockets.Server
-	joins   *pace.Limiter
-	routes  map[string]route
 	now     func() time.Time
 }
 
 // New returns a server over these sockets.
 func New(s *sockets.Server, now func() time.Time) *Server {
-	return &Server{sockets: s, joins: pace.New(), routes: routes(), now: now}
+	return &Server{sockets: s, now: now}
 }
 
 // In is what a connection takes: nothing beside the token by which a caller may be known.
@@ -50,46 +45,15 @@ func (s *Server) Serve(c *web.Call, w http.ResponseWriter, _ In) error {
 	if err != nil || conn == nil {
 		return err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	x := &session{srv: s, conn: conn, visitor: c.Visitor(), ctx: ctx, cancel: cancel, places: map[int64]*sockets.Place{}}
-	conn.Start(x.message, x.closed)
+	x := &session{s.sockets.NewSession(conn, c.Visitor()), s}
+	conn.Start(x.message, x.End)
 	return nil
 }
 
 // session is one connection.
 type session struct {
-	srv    *Server
-	conn   *ws.Conn
-	ctx    context.Context // ends with the connection
-	cancel context.CancelFunc
-
-	// Only onMessage touches these.
-	visitor *web.Visitor
-	bye     func() // not nil once hello was said
-
-	mu      sync.Mutex // guards what follows
-	places  map[int64]*sockets.Place
-	over    bool
-	plays   []func() // replays that wait
-	playing bool
-	player  sync.WaitGroup
-}
-
-// closed ends the session; it runs after the last message.
-func (x *session) closed(ws.Code, string) {
-	x.cancel()
-	x.mu.Lock()
-	x.over = true
-	left := x.places
-	x.places = nil
-	x.mu.Unlock()
-	for _, p := range left {
-		p.Leave()
-	}
-	if x.bye != nil {
-		x.bye()
-	}
-	x.player.Wait()
+	*sockets.Session
+	srv *Server
 }
 
 // request is what a client sends, as far as every op has it.
@@ -125,10 +89,10 @@ func (x *session) send(n json.Number, frame map[string]any) {
 	}
 	raw, err := json.Marshal(frame)
 	if err != nil { // all numbers and raw values were JSON before
-		x.conn.Close(ws.ServerError, "an answer could not be written")
+		x.Conn.Close(ws.ServerError, "an answer could not be written")
 		return
 	}
-	x.conn.Send(x.ctx, raw) // a connection that went needs no answer
+	x.Conn.Send(x.Ctx, raw) // a connection that went needs no answer
 }
 
 // failed brings an error into the form of the protocol.
@@ -153,35 +117,6 @@ func failed(err error) failure {
 // isWord reports whether a text is a code such as slow_mode.
 func isWord(s string) bool {
 	return strings.Contains(s, "_") && !strings.ContainsFunc(s, func(c rune) bool { return c != '_' && (c < 'a' || c > 'z') })
-}
-
-// play has a room replayed after those that wait.
-func (x *session) play(f func()) {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.over {
-		return
-	}
-	x.plays = append(x.plays, f)
-	if !x.playing {
-		x.playing = true
-		x.player.Go(x.playAll)
-	}
-}
-
-func (x *session) playAll() {
-	for {
-		x.mu.Lock()
-		if len(x.plays) == 0 || x.over {
-			x.plays, x.playing = nil, false
-			x.mu.Unlock()
-			return
-		}
-		f := x.plays[0]
-		x.plays = x.plays[1:]
-		x.mu.Unlock()
-		f()
-	}
 }
 
 // syncFrame says what a client that takes a room's events is told: everything after where it was, or, when that
@@ -212,29 +147,9 @@ type position struct {
 
 // enter takes a place in a room, whose events come after begin was called.
 func (x *session) enter(room int64, at position) (begin func(), err error) {
-	if err := x.mayEnter(room); err != nil {
-		return nil, err
-	}
-	p, err := x.srv.sockets.Sit(x.ctx, x.visitor.Caller, x.conn, room, live.Full(), func(code ws.Code, why string) {
-		if x.forget(room) {
-			x.conn.Push(encode(leftFrame{"left", room, int(code), why}))
-		}
-	})
+	p, err := x.Enter(room, live.Full(), func(code ws.Code, why string) { x.Conn.Push(encode(leftFrame{"left", room, int(code), why})) })
 	if err != nil {
 		return nil, err
-	}
-	x.mu.Lock()
-	over := x.over
-	if !over {
-		x.places[room] = p
-	}
-	x.mu.Unlock()
-	if over {
-		p.Leave()
-		return nil, ws.ErrGone
-	}
-	if p.Left() && x.forget(room) { // this very moment
-		return nil, errs.New(errs.Denied, "you were taken out of this room")
 	}
 	from, lost := p.From(at.Seq, at.Epoch)
 	frame := syncFrame{Type: "sync", RoomID: room, Epoch: x.srv.sockets.Epoch(), Seq: p.Head, Count: p.Head - from}
@@ -246,9 +161,9 @@ func (x *session) enter(room int64, at position) (begin func(), err error) {
 		frame.Reload = fmt.Sprintf("/rooms/%d/messages?limit=50", room)
 	}
 	return func() {
-		x.play(func() {
-			if x.conn.Send(x.ctx, encode(frame)) == nil {
-				p.Play(x.ctx, from, func(row live.Logged) error { return x.conn.Send(x.ctx, x.srv.sockets.Encode(row)) })
+		x.Play(func() {
+			if x.Conn.Send(x.Ctx, encode(frame)) == nil {
+				p.Play(x.Ctx, from, func(row live.Logged) error { return x.Conn.Send(x.Ctx, x.srv.sockets.Encode(row)) })
 			}
 		})
 	}, nil
@@ -258,39 +173,6 @@ func (x *session) enter(room int64, at position) (begin func(), err error) {
 func encode(frame any) []byte {
 	raw, _ := json.Marshal(frame)
 	return raw
-}
-
-func (x *session) mayEnter(room int64) error {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	if x.places[room] != nil {
-		return errs.New(errs.Conflict, "this connection has the room already; leave it first to take it from another place")
-	}
-	if most := x.srv.sockets.Limits().Rooms; len(x.places) >= most {
-		return errs.New(errs.Conflict, "too_many_rooms: a connection has at most %d; leave one, or open another connection", most)
-	}
-	return nil
-}
-
-// forget takes a room off the list; false when it was not there.
-func (x *session) forget(room int64) bool {
-	x.mu.Lock()
-	defer x.mu.Unlock()
-	_, had := x.places[room]
-	delete(x.places, room)
-	return had
-}
-
-// leave gives a place back on the client's own wish.
-func (x *session) leave(room int64) bool {
-	x.mu.Lock()
-	p := x.places[room]
-	delete(x.places, room)
-	x.mu.Unlock()
-	if p != nil {
-		p.Leave()
-	}
-	return p != nil
 }
 
 func (x *session) now() string { return x.srv.now().UTC().Format(event.TimeLayout) }
