@@ -33,6 +33,14 @@ type EmailMessage struct {
 	Keywords          []string  `json:"keywords"`  // set by programs: $answered, $draft, …, sorted
 	Folders           []int64   `json:"folders"`   // ids of the folders that it lies in, at least one
 	ThreadID          int64     `json:"thread_id"` // the same for a message and its answers
+
+	Highlight *EmailHighlight `json:"highlight,omitempty"` // what a search found in it
+}
+
+// EmailHighlight is where the words of a search stand: HTML in which everything is escaped but <mark>.
+type EmailHighlight struct {
+	Subject string `json:"subject"`
+	Snippet string `json:"snippet"` // of the text, around the first place
 }
 
 // EmailAuth holds a result word of RFC 8601 for each check of the sender.

@@ -73,6 +73,7 @@ func (s *Service) Append(ctx context.Context, a Appended, src io.Reader, also fu
 		return also(tx, m)
 	})
 	kept = err == nil || errs.Is(err, errs.Unavailable) // a disk that failed may have the row: the next start's sweep decides
+	s.index.Wake()
 	return m, err
 }
 

@@ -102,6 +102,7 @@ func (s *Service) accept(ctx context.Context, in *incoming, msg *smtpd.Message, 
 	}
 	kept = in.delivered > 0 || in.copyID != 0
 	s.count(in, in.delivered)
+	s.index.Wake()
 	if in.queued > 0 {
 		s.queue.Wake()
 	}

@@ -250,7 +250,7 @@ func TestAFailedDeliveryLeavesNothing(t *testing.T) {
 
 // failing is a store whose transactions are undone.
 type failing struct {
-	mailbox.Store
+	email.Store
 	err error
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -19,6 +20,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/queue"
+	"uniqverse/services/email/search/index"
 	"uniqverse/services/email/signer"
 )
 
@@ -42,9 +44,15 @@ type Users interface {
 	AppLogin(ctx context.Context, name, password string) (auth.User, error)
 }
 
+// Store is what the service keeps its things in.
+type Store interface {
+	mailbox.Store
+	index.Store
+}
+
 // Options is all that a Service needs. Store, Hub, Users, Domain, Dir, Log, Now, Metrics, Deliverer and Signer are required.
 type Options struct {
-	Store    mailbox.Store
+	Store    Store
 	Hub      hub.Hub
 	Users    Users
 	Domain   string // the mail domain, "vezeuniqverse.com"
@@ -78,6 +86,7 @@ type Service struct {
 	ascii string // Domain in lower case and ASCII
 	files *mailbox.Files
 	queue *queue.Queue[mailbox.Tx]
+	index *index.Feeder
 	fresh *rate.Limiter // mailboxes made for an RCPT alone
 
 	streams *web.Quota // open event streams
@@ -110,10 +119,11 @@ func New(o Options) (*Service, error) {
 	s.spam = counter("spam_total")
 	s.made = counter("mailboxes_made_total")
 	s.queue, err = queue.New(queue.Options[mailbox.Tx]{Store: o.Store, Office: office{s}, Deliverer: o.Deliverer, HoldAll: o.HoldAll, Home: ascii, Log: o.Log, Now: o.Now, Metrics: o.Metrics})
+	s.index = index.New(o.Store, s.content, o.Log)
 	return s, err
 }
 
-// Run removes the files that a crash left without a row and sends what is in the queue; it returns when ctx ends.
+// Run removes the files that a crash left without a row, feeds the search index and sends what is in the queue; it returns when ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	removed, err := s.files.Sweep(ctx, s.Store.FileKnown)
 	switch {
@@ -124,6 +134,9 @@ func (s *Service) Run(ctx context.Context) error {
 	case removed > 0:
 		s.Log.Info("removed files of messages whose delivery was never acknowledged", "files", removed)
 	}
+	var indexing sync.WaitGroup
+	indexing.Go(func() { s.index.Run(ctx) })
+	defer indexing.Wait()
 	return s.queue.Run(ctx)
 }
 

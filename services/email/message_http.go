@@ -24,7 +24,16 @@ type listParams struct {
 	Starred *bool  `json:"starred,omitempty" doc:"only messages with a star, or only those without"`
 	Label   string `json:"label,omitempty" doc:"only messages with this label" max:"64"`
 	Mailbox string `json:"mailbox,omitempty" max:"900" doc:"only what lies in this folder: a role (inbox, sent, junk, …), the id of a folder, or its path; left out: all"`
+	Q       string `json:"q,omitempty" max:"500" doc:"what to search for, such as from:ann has:attachment \"two words\" -draft; unread, starred and label are then part of it (is:unread, label:x)"`
 	web.Paging
+}
+
+// Check refuses what would be ignored.
+func (p *listParams) Check() error {
+	if p.Q != "" && (p.Unread != nil || p.Starred != nil || p.Label != "") {
+		return errs.BadField("q", "says itself what unread, starred and label would: is:unread, is:starred, label:x")
+	}
+	return nil
 }
 
 func (p listParams) filter() mailbox.Filter {
@@ -84,9 +93,14 @@ func (s *Service) list(c *web.Call, in listParams) (api.EmailList, error) {
 	}
 	filter := in.filter()
 	filter.Folder = folder.ID
+	if err := s.Searching(c, box, in.Q, &filter); err != nil {
+		return out, err
+	}
 	rows, err := s.Store.Messages(c.Context(), box.ID, filter)
 	for _, m := range rows {
-		out.Messages = append(out.Messages, s.wire(m))
+		row := s.wire(m)
+		row.Highlight = s.Highlight(c.Context(), m, filter.Query)
+		out.Messages = append(out.Messages, row)
 	}
 	return out, err
 }

@@ -219,6 +219,9 @@ func (tx txn) RemoveMessage(m mailbox.Message) (file string, err error) {
 	if err := tx.gone(m.MailboxID, "message", modseq, m.ID, m.ThreadID); err != nil {
 		return "", err
 	}
+	if err := tx.forgetWords(m.ID); err != nil {
+		return "", err
+	}
 	if err := tx.forgetThread(m.MailboxID, m.ThreadID); err != nil {
 		return "", err
 	}

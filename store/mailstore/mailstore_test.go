@@ -11,6 +11,8 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
 	"uniqverse/services/email/mailbox"
+	"uniqverse/services/email/search"
+	"uniqverse/store"
 	"uniqverse/store/mailstore"
 	"uniqverse/store/storetest"
 )
@@ -68,6 +70,25 @@ func TestEmailListsAreReadInOrder(t *testing.T) {
 		if sorts > 0 || !strings.Contains(all, index) || strings.Contains(all, "SCAN email_messages") {
 			t.Errorf("%s is read by\n%s\nwant the order of %s", name, all, index)
 		}
+	}
+}
+
+// A search walks the index from its newest message back and stops after the page.
+func TestSearchesAreReadInOrder(t *testing.T) {
+	db := storetest.Open(t)
+	q, err := search.Parse("launch has:attachment is:unread in:inbox -draft", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, args := mailstore.ListQuery(1, mailbox.Filter{Query: q, Within: []mailbox.InFolder{{Folder: 1}}, Paging: web.Paging{Before: 9}})
+	rows, err := db.Query(context.Background(), "EXPLAIN QUERY PLAN "+text, args...)
+	plan, err := store.CollectRows(rows, err, func(r store.RowScanner) (detail string, err error) {
+		var id, parent, unused int
+		return detail, r.Scan(&id, &parent, &unused, &detail)
+	})
+	all := strings.Join(plan, "\n")
+	if err != nil || strings.Contains(all, "TEMP B-TREE") || strings.Contains(all, "SCAN email_messages") || !strings.HasPrefix(all, "SCAN email_search VIRTUAL TABLE INDEX") {
+		t.Errorf("read by\n%s\n%v", all, err)
 	}
 }
 

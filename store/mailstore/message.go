@@ -15,9 +15,12 @@ import (
 	"uniqverse/store"
 )
 
-const messageColumns = `email_messages.id, mailbox_id, raw_id, recipient, subject, from_text, from_name, from_address, to_text, sent_at, email_messages.received_at, snippet,
-	email_messages.message_id, size, attachments, flags, spam_score, spf, dkim, dmarc, email_messages.unread, starred, labels, keywords, folders, thread_id,
-	created_modseq, email_messages.modseq`
+const messageColumns = `email_messages.id, email_messages.mailbox_id, email_messages.raw_id, email_messages.recipient, email_messages.subject,
+	email_messages.from_text, email_messages.from_name, email_messages.from_address, email_messages.to_text, email_messages.sent_at,
+	email_messages.received_at, email_messages.snippet, email_messages.message_id, email_messages.size, email_messages.attachments,
+	email_messages.flags, email_messages.spam_score, email_messages.spf, email_messages.dkim, email_messages.dmarc, email_messages.unread,
+	email_messages.starred, email_messages.labels, email_messages.keywords, email_messages.folders, email_messages.thread_id,
+	email_messages.created_modseq, email_messages.modseq`
 
 func scanMessage(row store.RowScanner) (mailbox.Message, error) {
 	var (
@@ -42,6 +45,9 @@ func scanMessage(row store.RowScanner) (mailbox.Message, error) {
 // listQuery is the statement behind Messages. The filters by state are constants in its text, so
 // that the index of each is used.
 func listQuery(box int64, f mailbox.Filter) (string, []any) {
+	if !f.Query.Empty() {
+		return searchQuery(box, f)
+	}
 	if f.Folder != 0 && f.Unread == nil && f.Starred == nil && f.Label == "" {
 		return folderQuery(box, f)
 	}
@@ -99,11 +105,15 @@ func (s Store) Messages(ctx context.Context, box int64, f mailbox.Filter) ([]mai
 	}
 	text, args := listQuery(box, f)
 	rows, err := s.db.Query(ctx, text, args...)
-	return store.CollectRows(rows, err, func(r store.RowScanner) (mailbox.Message, error) {
+	out, err := store.CollectRows(rows, err, func(r store.RowScanner) (mailbox.Message, error) {
 		m, err := scanMessage(r)
 		m.User = user
 		return m, err
 	})
+	if !f.Query.Empty() && f.After != 0 && f.Before == 0 {
+		slices.Reverse(out) // read from the oldest on
+	}
+	return out, err
 }
 
 func (s Store) userOf(ctx context.Context, box int64) (user string, err error) {

@@ -10,6 +10,7 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
 	"uniqverse/services/email/mime"
+	"uniqverse/services/email/search"
 )
 
 // The bounds of labels and keywords.
@@ -87,6 +88,16 @@ type Filter struct {
 	Starred *bool
 	Label   string
 	Folder  int64 // 0 is the whole mailbox
+	// Query is what is searched for; with it, Unread, Starred and Label are not looked at.
+	Query search.Query
+	// Within are the folders that Query.Folders names.
+	Within []InFolder
+}
+
+// InFolder is a folder that a message must lie in, or must not.
+type InFolder struct {
+	Folder int64
+	Not    bool
 }
 
 // Reason is one rule that added to a message's score.

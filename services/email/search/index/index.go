@@ -1,0 +1,144 @@
+// Package index feeds the full-text index of mail: it reads messages that the index does not know yet, in the order of their ids,
+// and gives the store their words.
+//
+// It runs behind the deliveries, so that no 250 waits for it; how far it is lies in the store, written with the words, so that a crash
+// neither leaves a message out nor indexes one twice. A message whose bytes cannot be read is found by its header alone. It is
+// not the search (package search has the language, store/mailstore runs it).
+//
+// Run has one goroutine; Wake is safe for concurrent use.
+package index
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"uniqverse/services/email/mailbox"
+	"uniqverse/services/email/reading"
+)
+
+// MaxText is how much of a message's text is indexed, in bytes.
+const MaxText = 256 << 10
+
+// idleTime is how long a feeder that nobody wakes waits before it looks by itself.
+const idleTime = 5 * time.Second
+
+// batch is how many messages are indexed in one transaction.
+const batch = 64
+
+// Document is the words of one message.
+type Document struct {
+	Message    int64 // its row
+	Mailbox    int64
+	Flags      []string
+	Subject    string
+	Sender     string
+	Recipients string
+	Body       string
+	Files      string
+}
+
+// Store is what the feeder asks of the store.
+type Store interface {
+	// NotIndexed returns the next messages that the index does not know, in the order of their ids.
+	NotIndexed(ctx context.Context, limit int) ([]mailbox.Message, error)
+	// Index adds documents and notes that all messages up to done are known, in one transaction. A message that is gone
+	// meanwhile is left out.
+	Index(ctx context.Context, docs []Document, done int64) error
+}
+
+// Feeder feeds the index. Make one with New.
+type Feeder struct {
+	store Store
+	open  func(ctx context.Context, rawID int64) (mailbox.Raw, *mailbox.Content, error)
+	log   *slog.Logger
+	wake  chan struct{}
+}
+
+// New returns a feeder; open opens the bytes of a stored message.
+func New(store Store, open func(ctx context.Context, rawID int64) (mailbox.Raw, *mailbox.Content, error), log *slog.Logger) *Feeder {
+	return &Feeder{store: store, open: open, log: log, wake: make(chan struct{}, 1)}
+}
+
+// Wake says that there may be new messages. It never waits.
+func (f *Feeder) Wake() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run feeds the index until ctx ends.
+func (f *Feeder) Run(ctx context.Context) {
+	for ctx.Err() == nil {
+		began := time.Now()
+		n, err := f.feed(ctx)
+		wait := 2 * time.Since(began) // deliveries come first: the writer is ours a third of the time at most
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			f.log.Error("the search index cannot be fed; it is tried again in a minute", "err", err.Error())
+			wait = time.Minute
+		case n < batch:
+			idle := time.NewTimer(idleTime) // what is stored beside the deliveries, a report say, wakes nobody
+			select {
+			case <-ctx.Done():
+			case <-f.wake:
+			case <-idle.C:
+			}
+			idle.Stop()
+			wait = 20 * time.Millisecond // what comes together is indexed together
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return
+		case <-t.C:
+		}
+	}
+}
+
+// feed indexes the next messages and returns how many there were.
+func (f *Feeder) feed(ctx context.Context) (int, error) {
+	list, err := f.store.NotIndexed(ctx, batch)
+	if err != nil || len(list) == 0 {
+		return 0, err
+	}
+	docs := make([]Document, 0, len(list))
+	for _, m := range list {
+		docs = append(docs, f.document(ctx, m))
+	}
+	return len(list), f.store.Index(ctx, docs, list[len(list)-1].ID)
+}
+
+// document reads the words of a message.
+func (f *Feeder) document(ctx context.Context, m mailbox.Message) Document {
+	d := Document{Message: m.ID, Mailbox: m.MailboxID, Flags: m.Flags, Subject: m.Subject, Sender: m.From, Recipients: m.To + " " + m.Recipient, Body: m.Snippet}
+	_, c, err := f.open(ctx, m.RawID)
+	if err != nil {
+		f.log.Warn("a message is found by its header alone: its bytes cannot be read", "id", m.ID, "err", err.Error())
+		return d
+	}
+	defer c.Close()
+	shown, err := reading.Show(c)
+	if err != nil {
+		f.log.Warn("a message is found by its header alone", "id", m.ID, "err", err.Error())
+		return d
+	}
+	d.Body = strings.ToValidUTF8(shown.Text[:min(len(shown.Text), MaxText)], "")
+	var to, files []string
+	for _, field := range []string{"To", "Cc", "Bcc"} {
+		for _, a := range shown.Addresses(field) {
+			to = append(to, a.String())
+		}
+	}
+	for _, p := range shown.Files {
+		files = append(files, p.Name)
+	}
+	d.Recipients = m.Recipient + " " + strings.Join(to, " ")
+	d.Files = strings.Join(files, " ")
+	return d
+}
