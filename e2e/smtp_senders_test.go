@@ -26,7 +26,7 @@ import (
 // Who sent it: SPF, DKIM and DMARC through the whole program, against a DNS server and with
 // signatures that are not ours.
 
-// nameServer is a DNS server on loopback, over UDP and TCP, for TXT records.
+// nameServer is a DNS server on loopback, over UDP and TCP, for TXT and MX records.
 type nameServer struct {
 	addr string
 	mu   sync.Mutex
@@ -82,6 +82,7 @@ func (ns *nameServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 	ns.mu.Unlock()
 	m := new(dns.Msg)
 	m.SetReply(q)
+	m.Authoritative = true
 	switch {
 	case slices.Contains(values, "SLOW") || lose:
 		return
@@ -89,8 +90,17 @@ func (ns *nameServer) ServeDNS(w dns.ResponseWriter, q *dns.Msg) {
 		m.Rcode = dns.RcodeServerFailure
 	case len(values) == 0:
 		m.Rcode = dns.RcodeNameError
+	case q.Question[0].Qtype == dns.TypeMX:
+		for _, v := range values {
+			if host, ok := strings.CutPrefix(v, "MX "); ok {
+				m.Answer = append(m.Answer, &dns.MX{Hdr: dns.RR_Header{Name: q.Question[0].Name, Rrtype: dns.TypeMX, Class: dns.ClassINET, Ttl: 60}, Mx: dns.Fqdn(host)})
+			}
+		}
 	case q.Question[0].Qtype == dns.TypeTXT:
 		for _, v := range values {
+			if strings.HasPrefix(v, "MX ") {
+				continue
+			}
 			v = strings.TrimPrefix(v, "LOST ")
 			var parts []string
 			for len(v) > 255 {
@@ -146,7 +156,8 @@ func pythonWithDKIM(t testing.TB) string {
 type senderCase struct {
 	t          testing.TB
 	helo, from string
-	want       string
+	want       string   // what the checks find; "" when even a server that records refuses it
+	refused    string   // what a server that enforces answers: "550 5.7.26 rule"; "" when it takes it
 	has        []string // "+text" or "-text"
 	message    string   // with CRLF
 }
@@ -187,6 +198,11 @@ func readSenderCase(t testing.TB, file string, ns *nameServer) *senderCase {
 				t.Fatalf("%s: change %q: not once in the message (%v)\n%s", file, old, err, c.message)
 			}
 			c.message = strings.Replace(c.message, old, to, 1)
+		case "mx":
+			name, host, _ := strings.Cut(rest, " ")
+			ns.publish(name, "MX "+host)
+		case "refused":
+			c.refused = rest
 		case "want":
 			c.want = rest
 		case "has":
@@ -214,15 +230,52 @@ func (c *senderCase) sign(domainAndSelector ...string) {
 	c.message = string(signed)
 }
 
-// deliver hands the message over as the case's host does, and returns what the server said.
-func (c *senderCase) deliver(s *system, user string) {
+// deliver hands the message over as the case's host does; the server answers it, at RCPT or at the end, with a
+// reply that starts with want.
+func (c *senderCase) deliver(s *system, user, want string) {
 	c.t.Helper()
 	peer := dialWire(c.t, s.mx())
 	peer.say("EHLO "+c.helo, "250")
-	peer.data(c.from, user+"@vezeuniqverse.com")
-	peer.send(strings.ReplaceAll("\r\n"+c.message, "\r\n.", "\r\n..")[2:] + ".\r\n")
-	peer.want("250 2.0.0 ")
+	peer.say("MAIL FROM:<"+c.from+">", "250")
+	peer.send("RCPT TO:<" + user + "@vezeuniqverse.com>\r\n")
+	reply := peer.reply()
+	if strings.HasPrefix(reply, "250") {
+		peer.say("DATA", "354")
+		peer.send(strings.ReplaceAll("\r\n"+c.message, "\r\n.", "\r\n..")[2:] + ".\r\n")
+		reply = peer.reply()
+	}
+	if !strings.HasPrefix(reply, want) {
+		c.t.Fatalf("the server says %q, want %s", reply, want)
+	}
 	peer.say("QUIT", "221")
+}
+
+// enforced delivers the message to a server that enforces its policy, and asks it why the message was not taken.
+func (c *senderCase) enforced(s *system, user string) {
+	c.t.Helper()
+	if c.refused == "" {
+		c.deliver(s, user, "250 2.0.0 ")
+		return
+	}
+	reply, rule, _ := cutLast(c.refused, " ")
+	c.deliver(s, user, reply+" ")
+	var list struct{ Refusals []map[string]any }
+	eventually(c.t, "the refusal can be looked up", func() bool {
+		s.get(200, "email/api/refusals?user="+user+"&access_token=demo").JSON(c.t, &list)
+		return len(list.Refusals) > 0
+	})
+	r := list.Refusals[0]
+	if r["rule"] != rule || r["to"] != user+"@vezeuniqverse.com" || r["from"] != strings.ToLower(c.from) || !strings.HasPrefix(reply, fmt.Sprint(r["code"])) || r["text"] == "" {
+		c.t.Errorf("the journal has %v, want %s", r, c.refused)
+	}
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	i := strings.LastIndex(s, sep)
+	if i < 0 {
+		return s, "", false
+	}
+	return s[:i], s[i+len(sep):], true
 }
 
 func TestSMTPKnownSenders(t *testing.T) {
@@ -232,14 +285,20 @@ func TestSMTPKnownSenders(t *testing.T) {
 		t.Fatalf("%d cases, %v", len(files), err)
 	}
 	ns := startNameServer(t)
-	s := start(t, "EMAIL_DNS="+ns.addr)
+	s, strict := start(t, "EMAIL_DNS="+ns.addr), start(t, "EMAIL_DNS="+ns.addr, "EMAIL_POLICY=enforce", "VEZE_JWT_DEMO=1")
 	blanks := regexp.MustCompile(`[\r\n\t ]+`)
 	for _, file := range files {
 		name := strings.TrimSuffix(filepath.Base(file), ".case")
 		t.Run(name, func(t *testing.T) {
 			c := readSenderCase(t, file, ns)
 			user := "case" + name[:2]
-			c.deliver(s, user)
+			c.enforced(strict, user)
+			if c.want == "" {
+				reply, _, _ := cutLast(c.refused, " ")
+				c.deliver(s, user, reply+" ")
+				return
+			}
+			c.deliver(s, user, "250 2.0.0 ")
 			list := s.inbox(user)
 			if len(list) != 1 {
 				t.Fatalf("%d messages came, want 1", len(list))

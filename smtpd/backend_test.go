@@ -9,6 +9,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -128,10 +129,12 @@ func (b *backend) all() []delivery {
 // server is a running Server with one listener per mode.
 type server struct {
 	*smtpd.Server
-	b      *backend
-	addr   map[smtpd.Mode]string
-	cancel context.CancelFunc
-	done   chan error
+	b       *backend
+	journal ledger
+	later   *atomic.Int64 // seconds that its clock is ahead
+	addr    map[smtpd.Mode]string
+	cancel  context.CancelFunc
+	done    chan error
 }
 
 // start runs a server on loopback. The peer that it believes in can be another: see from.
@@ -141,8 +144,9 @@ func start(t testing.TB, from string, change func(*smtpd.Options)) *server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &server{b: &backend{}, addr: map[smtpd.Mode]string{}, done: make(chan error, 1)}
-	opt := smtpd.Options{Domain: domain, TLS: pair, Backend: s.b, SpoolDir: t.TempDir(), Log: slog.New(slog.DiscardHandler)}
+	s := &server{b: &backend{}, journal: make(ledger, 1000), later: &atomic.Int64{}, addr: map[smtpd.Mode]string{}, done: make(chan error, 1)}
+	opt := smtpd.Options{Domain: domain, TLS: pair, Backend: s.b, SpoolDir: t.TempDir(), Log: slog.New(slog.DiscardHandler), Journal: s.journal,
+		Now: func() time.Time { return time.Now().Add(time.Duration(s.later.Load()) * time.Second) }}
 	opt.Limits.BannerPause = time.Nanosecond
 	for _, mode := range []smtpd.Mode{smtpd.MX, smtpd.Submission, smtpd.Submissions} {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -193,22 +197,68 @@ func (s stranger) RemoteAddr() net.Addr { return s.addr }
 
 func clientTLS() *tls.Config { return &tls.Config{InsecureSkipVerify: true, ServerName: domain} }
 
-// zones is DNS in memory: TXT and A by name. A nil list of texts is a server that fails.
+// ledger is a journal that the test reads.
+type ledger chan smtpd.Refusal
+
+func (l ledger) Refused(r smtpd.Refusal) { l <- r }
+
+// zones is DNS in memory: TXT, A and MX by name. A nil list of texts is a server that fails.
 type zones struct {
 	txt  map[string][]string
 	a    map[string]string
+	mx   map[string]string
 	slow map[string]bool // never answers
+	fail map[string]bool // for whatever is asked
+}
+
+func newZones() zones {
+	return zones{txt: map[string][]string{}, a: map[string]string{}, mx: map[string]string{}, slow: map[string]bool{}, fail: map[string]bool{}}
+}
+
+// add reads "txt name value", "a name address", "mx name host", "fail name" or "slow name".
+func (z zones) add(line string) error {
+	kind, rest, _ := strings.Cut(line, " ")
+	name, value, _ := strings.Cut(rest, " ")
+	switch kind {
+	case "txt":
+		z.txt[name] = append(z.txt[name], value)
+	case "a":
+		z.a[name] = value
+	case "mx":
+		z.mx[name] = value
+	case "fail":
+		z.fail[name] = true
+	case "slow":
+		z.slow[name] = true
+	default:
+		return errors.New("no such record")
+	}
+	return nil
+}
+
+func (z zones) trouble(ctx context.Context, name string) error {
+	if z.slow[name] || z.slow["*"] {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	if z.fail[name] || z.fail["*"] {
+		return &net.DNSError{Err: "SERVFAIL", Name: name, IsTemporary: true}
+	}
+	return nil
+}
+
+func missing(name string) error {
+	return &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 }
 
 func (z zones) LookupTXT(ctx context.Context, name string) ([]string, error) {
 	name = strings.TrimSuffix(name, ".")
-	if z.slow[name] {
-		<-ctx.Done()
-		return nil, ctx.Err()
+	if err := z.trouble(ctx, name); err != nil {
+		return nil, err
 	}
 	v, ok := z.txt[name]
 	if !ok {
-		return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+		return nil, missing(name)
 	}
 	if v == nil {
 		return nil, &net.DNSError{Err: "SERVFAIL", Name: name, IsTemporary: true}
@@ -216,19 +266,74 @@ func (z zones) LookupTXT(ctx context.Context, name string) ([]string, error) {
 	return v, nil
 }
 
-func (z zones) LookupMX(_ context.Context, name string) ([]*net.MX, error) {
-	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+func (z zones) LookupMX(ctx context.Context, name string) ([]*net.MX, error) {
+	name = strings.TrimSuffix(name, ".")
+	if err := z.trouble(ctx, name); err != nil {
+		return nil, err
+	}
+	if h, ok := z.mx[name]; ok {
+		return []*net.MX{{Host: h}}, nil
+	}
+	return nil, missing(name)
 }
 
-func (z zones) LookupIPAddr(_ context.Context, name string) ([]net.IPAddr, error) {
-	if a, ok := z.a[strings.TrimSuffix(name, ".")]; ok {
+func (z zones) LookupIPAddr(ctx context.Context, name string) ([]net.IPAddr, error) {
+	name = strings.TrimSuffix(name, ".")
+	if err := z.trouble(ctx, name); err != nil {
+		return nil, err
+	}
+	if a, ok := z.a[name]; ok {
 		return []net.IPAddr{{IP: net.ParseIP(a)}}, nil
 	}
-	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+	return nil, missing(name)
 }
 
-func (z zones) LookupAddr(_ context.Context, name string) ([]string, error) {
-	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+func (z zones) LookupAddr(ctx context.Context, name string) ([]string, error) {
+	if err := z.trouble(ctx, name); err != nil {
+		return nil, err
+	}
+	return nil, missing(name)
 }
 
 var _ senderauth.Resolver = zones{}
+
+// greylist is the table of package policy in memory.
+type greylist struct {
+	mu          sync.Mutex
+	first, last map[string]time.Time
+}
+
+func (g *greylist) GreylistMeet(_ context.Context, keys []string, now, since time.Time) (out []time.Time, err error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, k := range keys {
+		if last, ok := g.last[k]; !ok || last.Before(since) {
+			g.first[k] = now
+		}
+		g.last[k] = now
+		out = append(out, g.first[k])
+	}
+	return out, nil
+}
+
+func (g *greylist) GreylistTrusts(_ context.Context, keys []string, since time.Time) (bool, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, k := range keys {
+		if last, ok := g.last[k]; ok && !last.Before(since) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+func (g *greylist) GreylistTrust(_ context.Context, keys []string, now time.Time) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, k := range keys {
+		g.last[k] = now
+	}
+	return nil
+}
+
+func (g *greylist) GreylistSweep(context.Context, time.Time, time.Time, int) error { return nil }

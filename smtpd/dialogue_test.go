@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"uniqverse/smtpd"
+	"uniqverse/smtpd/policy"
+	"uniqverse/smtpd/senderauth"
 )
 
 // TestDialogues runs every dialogue in testdata/smtp. A file holds dialogues that start with
@@ -63,13 +65,16 @@ type talk struct {
 	from   string
 	lim    smtpd.Limits
 	offers string // what the server offers beside the usual: words of @offer
+	policy string // words of @policy; "" is no policy at all
+	lists  []string
+	dns    zones
 	conn   net.Conn
 	tcp    *net.TCPConn
 	in     *bufio.Reader
 }
 
 func runDialogue(t *testing.T, file string, first int, script string) {
-	d := &talk{t: t, lim: smtpd.Limits{BannerPause: time.Nanosecond}}
+	d := &talk{t: t, lim: smtpd.Limits{BannerPause: time.Nanosecond, LookupTime: 100 * time.Millisecond}, dns: newZones()}
 	for i, line := range strings.Split(script, "\n") {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -85,18 +90,8 @@ func runDialogue(t *testing.T, file string, first int, script string) {
 
 func (d *talk) step(line string) error {
 	word, rest, _ := strings.Cut(line, " ")
-	switch word {
-	case "@mode":
-		d.mode = map[string]smtpd.Mode{"mx": smtpd.MX, "submission": smtpd.Submission, "submissions": smtpd.Submissions}[rest]
-		return nil
-	case "@from":
-		d.from = rest
-		return nil
-	case "@offer":
-		d.offers = rest
-		return nil
-	case "@limit":
-		return d.limit(rest)
+	if strings.HasPrefix(word, "@") {
+		return d.set(word, rest)
 	}
 	if d.conn == nil {
 		d.connect()
@@ -137,7 +132,13 @@ func (d *talk) step(line string) error {
 		if line, err := d.in.ReadString('\n'); err != io.EOF || line != "" {
 			return fmt.Errorf("want the connection closed, got %q, %v", line, err)
 		}
-	case "MAILS", "RAW", "HAS", "HASNOT", "TO", "DSN":
+	case "LATER": // the server's clock goes on by so many seconds
+		n, err := strconv.Atoi(rest)
+		d.s.later.Add(int64(n))
+		return err
+	case "REFUSED":
+		return d.refused(rest)
+	case "MAILS", "RAW", "HAS", "HASNOT", "TO", "DSN", "VERDICTS":
 		return d.check(word, rest)
 	case "HELLO":
 		return d.all("S: 220 mail.test ESMTP UniQVerse", "C: EHLO client.test", "S* 250")
@@ -156,6 +157,44 @@ func (d *talk) all(lines ...string) error {
 		if err := d.step(l); err != nil {
 			return fmt.Errorf("%s: %w", l, err)
 		}
+	}
+	return nil
+}
+
+// set changes the server that the dialogue will run against.
+func (d *talk) set(word, rest string) error {
+	switch word {
+	case "@mode":
+		d.mode = map[string]smtpd.Mode{"mx": smtpd.MX, "submission": smtpd.Submission, "submissions": smtpd.Submissions}[rest]
+	case "@from":
+		d.from = rest
+	case "@offer":
+		d.offers = rest
+	case "@limit":
+		return d.limit(rest)
+	case "@policy": // enforce or record, and greylist
+		d.policy = rest
+	case "@list":
+		d.lists = append(d.lists, rest)
+	case "@dns":
+		return d.dns.add(rest)
+	default:
+		return fmt.Errorf("no such setting")
+	}
+	return nil
+}
+
+// refused looks at what the journal heard last: "rule code enhanced from > to …".
+func (d *talk) refused(want string) error {
+	var r smtpd.Refusal
+	select {
+	case r = <-d.s.journal: // a pipelined reply may be read before its refusal was told
+	case <-time.After(10 * time.Second):
+		return fmt.Errorf("the journal heard nothing")
+	}
+	got := fmt.Sprintf("%s %d %s %s > %s", r.Reply.Rule, r.Reply.Code, r.Reply.Enhanced, r.From, strings.Join(r.To, " "))
+	if got != want || r.At.IsZero() || !r.Session.RemoteIP.IsValid() || r.Reply.Err != nil {
+		return fmt.Errorf("the journal heard %q: %+v", got, r)
 	}
 	return nil
 }
@@ -190,6 +229,8 @@ func (d *talk) limit(rest string) error {
 		d.lim.Connections = n
 	case "peraddress":
 		d.lim.PerAddress = n
+	case "messages":
+		d.lim.MessageRate = n
 	case "rate":
 		d.lim.ConnectRate = n
 	case "idle":
@@ -213,6 +254,10 @@ func (d *talk) connect() {
 		d.s = start(d.t, d.from, func(o *smtpd.Options) {
 			o.Limits = d.lim
 			o.DSN, o.RequireTLS = strings.Contains(d.offers, "dsn"), strings.Contains(d.offers, "requiretls")
+			o.Resolver, o.Blocklists = d.dns, d.lists
+			if d.policy != "" {
+				o.Backend = d.gate(o)
+			}
 		})
 	}
 	c, err := net.Dial("tcp", d.s.addr[d.mode])
@@ -222,6 +267,15 @@ func (d *talk) connect() {
 	d.t.Cleanup(func() { c.Close() })
 	c.SetDeadline(time.Now().Add(20 * time.Second))
 	d.conn, d.tcp, d.in = c, c.(*net.TCPConn), bufio.NewReader(c)
+}
+
+// gate is the policy before the backend.
+func (d *talk) gate(o *smtpd.Options) smtpd.Backend {
+	p := policy.Options{Enforce: strings.Contains(d.policy, "enforce"), Log: o.Log, Checker: senderauth.New(senderauth.Options{Resolver: d.dns, Blocklists: d.lists, LookupTime: 100 * time.Millisecond})}
+	if strings.Contains(d.policy, "greylist") {
+		p.Greylist = &policy.Greylist{Store: &greylist{first: map[string]time.Time{}, last: map[string]time.Time{}}, Now: o.Now, Log: o.Log}
+	}
+	return policy.New(o.Backend, p)
 }
 
 func (d *talk) send(text, end string) error {
@@ -269,6 +323,13 @@ func (d *talk) check(word, rest string) error {
 		ok = !ok
 	case "TO":
 		got = m.env.ReversePath + " > " + strings.Join(m.env.Recipients, " ")
+		ok = got == want
+	case "VERDICTS":
+		got = ""
+		for _, v := range m.env.Auth.Policy {
+			got += fmt.Sprintf(" %s %d %s", v.Rule, v.Code, v.Enhanced)
+		}
+		got = strings.TrimSpace(got)
 		ok = got == want
 	case "DSN":
 		got = fmt.Sprintf("ret=%s envid=%s requiretls=%t", m.env.DSN.Return, m.env.DSN.EnvelopeID, m.env.RequireTLS)

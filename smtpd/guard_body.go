@@ -46,13 +46,13 @@ func (b *bodyState) reply() *Reply {
 	switch b.fault {
 	case faultNewline:
 		if b.chunked {
-			return &Reply{Code: 554, Enhanced: "5.6.0", Text: "The message has CR or LF alone; lines end in CRLF"}
+			return &Reply{Code: 554, Enhanced: "5.6.0", Text: "The message has CR or LF alone; lines end in CRLF", Rule: "line_ends"}
 		}
-		return &Reply{Code: 521, Enhanced: "5.5.2", Text: "The message has CR or LF alone; lines end in CRLF"}
+		return &Reply{Code: 521, Enhanced: "5.5.2", Text: "The message has CR or LF alone; lines end in CRLF", Rule: "line_ends"}
 	case faultLong:
-		return &Reply{Code: 554, Enhanced: "5.6.0", Text: "The message has a line that is too long"}
+		return &Reply{Code: 554, Enhanced: "5.6.0", Text: "The message has a line that is too long", Rule: "line_length"}
 	case faultNUL:
-		return &Reply{Code: 554, Enhanced: "5.6.0", Text: "The message has NUL octets"}
+		return &Reply{Code: 554, Enhanced: "5.6.0", Text: "The message has NUL octets", Rule: "nul"}
 	case faultSize:
 		return tooLarge()
 	case faultAborted:

@@ -81,7 +81,7 @@ func syntax(enhanced, text string) *Reply {
 }
 
 func tooLarge() *Reply {
-	return &Reply{Code: 552, Enhanced: "5.3.4", Text: "The message is larger than SIZE allows"}
+	return &Reply{Code: 552, Enhanced: "5.3.4", Text: "The message is larger than SIZE allows", Rule: "size"}
 }
 
 func refusedBy(r *command.Refusal) *Reply {
@@ -209,6 +209,10 @@ func (g *guard) cmdMail(arg string) {
 			g.refuse(refusedBy(refusal))
 			return
 		}
+		if !g.loopback && g.user == "" && g.srv.peers.Message(g.remote) > g.srv.limits.MessageRate {
+			g.refuse(&Reply{Code: 450, Enhanced: "4.7.1", Text: "Too many messages from your address; wait a minute", Rule: "rate"})
+			return
+		}
 		g.pass(passed{verb: "MAIL", mail: m, ok: "250 2.1.0 Sender OK"}, "MAIL FROM:<"+m.From.Addr+">")
 	}
 }
@@ -225,7 +229,9 @@ func (g *guard) cmdRcpt(arg string) {
 	}
 	// A bounce goes to one address; many are a way to reach many with one forged message.
 	if n := len(g.tx.rcpts); n >= g.srv.limits.Recipients || (n > 0 && g.tx.mail.From.Addr == "") {
-		g.answer(&Reply{Code: 452, Enhanced: "4.5.3", Text: "Too many recipients; send the rest in another message"})
+		r := &Reply{Code: 452, Enhanced: "4.5.3", Text: "Too many recipients; send the rest in another message", Rule: "recipients"}
+		g.journal("RCPT", "", g.tx.mail.From.Addr, []string{rcpt.To}, r)
+		g.answer(r)
 		return
 	}
 	g.pass(passed{verb: "RCPT", rcpt: rcpt, ok: "250 2.1.5 Recipient OK"}, "RCPT TO:<"+rcpt.To+">")

@@ -182,6 +182,9 @@ func (g *guard) hangUp(r *Reply) {
 	if r != nil {
 		g.srv.count("smtp_rejects_total", "mode", g.mode.String(), "code", strconv.Itoa(r.Code))
 		g.srv.log.rejected(g, g.current.verb, r)
+		if g.tx != nil && len(g.tx.rcpts) > 0 && r.Code >= 500 {
+			g.journal(g.current.verb, "", g.tx.mail.From.Addr, g.tx.rcpts, r)
+		}
 		g.answer(r)
 	}
 	g.flush()

@@ -19,6 +19,7 @@ type Limits struct {
 	Connections   int   // at once in all; default 1000, above it 421 4.7.0
 	PerAddress    int   // connections at once of one address (of one /64 in IPv6); default 30; not for loopback
 	ConnectRate   int   // new connections a minute of one address; default 300; not for loopback
+	MessageRate   int   // messages a minute that one address begins without signing in; default 500, above it 450 4.7.1; not for loopback
 	DKIMSignature int   // signatures checked per message; default 5, the rest are ignored
 
 	Idle        time.Duration // wait for the next command; default 5 min, then 421 4.4.2
@@ -63,6 +64,7 @@ func (l Limits) withDefaults() Limits {
 	setInt(&l.Connections, 1000)
 	setInt(&l.PerAddress, 30)
 	setInt(&l.ConnectRate, 300)
+	setInt(&l.MessageRate, 500)
 	setInt(&l.DKIMSignature, 5)
 	setDur(&l.Idle, 5*time.Minute)
 	setDur(&l.DataIdle, time.Minute)

@@ -18,6 +18,9 @@ type Reply struct {
 	Enhanced string // RFC 3463, for example "5.1.1"; its class fits the code
 	Text     string
 	Err      error
+
+	Rule   string // the rule that refuses, one word such as dmarc or quota, for who looks it up; "" for none
+	Detail string // the finding behind it, for the journal and not for the peer; "" for none
 }
 
 // Error returns the reply as it is sent, and the cause.
@@ -34,27 +37,27 @@ func (r *Reply) Unwrap() error { return r.Err }
 
 // UnknownUser is the answer for an address at our domain that nobody has.
 func UnknownUser() *Reply {
-	return &Reply{Code: 550, Enhanced: "5.1.1", Text: "No such user here; check the address"}
+	return &Reply{Code: 550, Enhanced: "5.1.1", Text: "No such user here; check the address", Rule: "unknown_user"}
 }
 
 // RelayDenied is the answer for a recipient elsewhere.
 func RelayDenied() *Reply {
-	return &Reply{Code: 550, Enhanced: "5.7.1", Text: "Relaying denied: the recipient is not at this host"}
+	return &Reply{Code: 550, Enhanced: "5.7.1", Text: "Relaying denied: the recipient is not at this host", Rule: "relay"}
 }
 
 // QuotaExceeded is the answer for a mailbox that is full; the peer tries again later.
 func QuotaExceeded() *Reply {
-	return &Reply{Code: 452, Enhanced: "4.2.2", Text: "The mailbox is full; try again later"}
+	return &Reply{Code: 452, Enhanced: "4.2.2", Text: "The mailbox is full; try again later", Rule: "quota"}
 }
 
 // StorageFull is the answer when the disk is: temporary, the peer keeps the message.
 func StorageFull(cause error) *Reply {
-	return &Reply{Code: 452, Enhanced: "4.3.1", Text: "Not enough storage now; try again later", Err: cause}
+	return &Reply{Code: 452, Enhanced: "4.3.1", Text: "Not enough storage now; try again later", Err: cause, Rule: "unavailable"}
 }
 
 // Unavailable is the answer when we fail: temporary, the peer keeps the message.
 func Unavailable(cause error) *Reply {
-	return &Reply{Code: 451, Enhanced: "4.3.0", Text: "The service is not available now; try again later", Err: cause}
+	return &Reply{Code: 451, Enhanced: "4.3.0", Text: "The service is not available now; try again later", Err: cause, Rule: "unavailable"}
 }
 
 // replyFor turns an error of the Backend into what the peer is told. The rule that matters:
@@ -66,7 +69,7 @@ func replyFor(err error) *Reply {
 		if r.Code < 400 || r.Code > 599 {
 			return Unavailable(err)
 		}
-		return &Reply{Code: r.Code, Enhanced: r.Enhanced, Text: oneLine(r.Text), Err: err}
+		return &Reply{Code: r.Code, Enhanced: r.Enhanced, Text: oneLine(r.Text), Err: err, Rule: r.Rule, Detail: oneLine(r.Detail)}
 	}
 	if diskFull(err) {
 		return StorageFull(err)

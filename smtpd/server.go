@@ -72,6 +72,7 @@ func New(opt Options) (*Server, error) {
 		LookupTime:    s.limits.LookupTime,
 		TotalTime:     s.limits.AuthTime,
 		MaxSignatures: s.limits.DKIMSignature,
+		Blocklists:    opt.Blocklists,
 	})
 	s.base, s.abandon = context.WithCancel(context.Background())
 	return s, nil

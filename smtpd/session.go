@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/emersion/go-smtp"
@@ -41,7 +43,7 @@ func (s *session) Logout() error { return nil }
 // Mail asks the Backend about the sender.
 func (s *session) Mail(string, *smtp.MailOptions) error {
 	from := s.g.current.mail.From.Addr
-	return s.ask("MAIL", slog.String("from", from), func(ctx context.Context) error {
+	return s.ask("MAIL", from, nil, slog.String("from", from), func(ctx context.Context) error {
 		return s.srv.opt.Backend.CheckSender(ctx, s.g.session(), from)
 	})
 }
@@ -49,13 +51,13 @@ func (s *session) Mail(string, *smtp.MailOptions) error {
 // Rcpt asks the Backend about one recipient.
 func (s *session) Rcpt(string, *smtp.RcptOptions) error {
 	to := s.g.current.rcpt.To
-	return s.ask("RCPT", slog.String("to", to), func(ctx context.Context) error {
+	return s.ask("RCPT", s.g.tx.mail.From.Addr, []string{to}, slog.String("to", to), func(ctx context.Context) error {
 		return s.srv.opt.Backend.CheckRecipient(ctx, s.g.session(), to)
 	})
 }
 
 // ask calls the Backend in bounded time and puts its error in our words.
-func (s *session) ask(verb string, what slog.Attr, f func(context.Context) error) error {
+func (s *session) ask(verb, from string, to []string, what slog.Attr, f func(context.Context) error) error {
 	err := s.call(f)
 	if err == nil {
 		return nil
@@ -63,6 +65,7 @@ func (s *session) ask(verb string, what slog.Attr, f func(context.Context) error
 	r := replyFor(err)
 	s.srv.count("smtp_rejects_total", "mode", s.g.mode.String(), "code", strconv.Itoa(r.Code))
 	s.srv.log.rejected(s.g, verb, r, what)
+	s.g.journal(verb, "", from, to, r)
 	return toLibrary(r)
 }
 
@@ -100,22 +103,25 @@ func (s *session) Data(r io.Reader) error {
 	}
 	s.srv.observe("receive", begun)
 	if refusal := s.g.body.reply(); refusal != nil {
-		return s.refused(refusal)
+		return s.refused("", refusal)
 	}
 	if err != nil {
-		return s.refused(replyFor(fmt.Errorf("spool message: %w", err)))
+		return s.refused("", replyFor(fmt.Errorf("spool message: %w", err)))
 	}
 	return s.received(sp, begun)
 }
 
 // received goes on with a message that has come whole.
 func (s *session) received(sp *spool.Spool, begun time.Time) error {
-	fields, refusal := checkHeader(sp, s.srv.limits)
+	fields, refusal := checkHeader(sp, s.srv.limits, s.g.tx.rcpts)
 	if refusal != nil {
-		return s.refused(refusal)
+		return s.refused("", refusal)
 	}
 	trace := event.NewTrace()
 	env := s.envelope(fields, trace)
+	if refusal := authorRefusal(s.g.mode, env.Faults); refusal != nil {
+		return s.refused(env.ID, refusal)
+	}
 
 	if s.g.mode == MX {
 		at := time.Now()
@@ -127,7 +133,7 @@ func (s *session) received(sp *spool.Spool, begun time.Time) error {
 	}
 	msg, err := messageOf(sp, fields, s.srv.opt.Domain)
 	if err != nil {
-		return s.refused(replyFor(err))
+		return s.refused(env.ID, replyFor(err))
 	}
 	msg.Prepended = prepended(env, s.srv.opt.Domain)
 
@@ -137,7 +143,7 @@ func (s *session) received(sp *spool.Spool, begun time.Time) error {
 	})
 	s.srv.observe("deliver", at)
 	if err != nil {
-		return s.refused(replyFor(err), slog.String("id", env.ID), slog.String("from", env.ReversePath), slog.Any("to", env.Recipients))
+		return s.refused(env.ID, replyFor(err), slog.String("id", env.ID), slog.String("from", env.ReversePath), slog.Any("to", env.Recipients))
 	}
 	mode := s.g.mode.String()
 	s.srv.count("smtp_messages_total", "mode", mode, "result", "accepted")
@@ -147,7 +153,7 @@ func (s *session) received(sp *spool.Spool, begun time.Time) error {
 	return nil
 }
 
-func (s *session) refused(r *Reply, attrs ...slog.Attr) error {
+func (s *session) refused(id string, r *Reply, attrs ...slog.Attr) error {
 	result := "rejected"
 	if r.Code/100 == 4 {
 		result = "deferred"
@@ -155,6 +161,7 @@ func (s *session) refused(r *Reply, attrs ...slog.Attr) error {
 	s.srv.count("smtp_messages_total", "mode", s.g.mode.String(), "result", result)
 	s.srv.count("smtp_rejects_total", "mode", s.g.mode.String(), "code", strconv.Itoa(r.Code))
 	s.srv.log.rejected(s.g, "DATA", r, attrs...)
+	s.g.journal("DATA", id, s.g.tx.mail.From.Addr, s.g.tx.rcpts, r)
 	return toLibrary(r)
 }
 
@@ -202,23 +209,44 @@ func headerFaults(fields []header.Field) []string {
 }
 
 // checkHeader splits the header section and refuses one that is out of bounds.
-func checkHeader(sp *spool.Spool, lim Limits) ([]header.Field, *Reply) {
+func checkHeader(sp *spool.Spool, lim Limits, rcpts []string) ([]header.Field, *Reply) {
 	section := sp.Head()[:header.End(sp.Head())]
 	if len(section) > lim.HeaderBytes {
-		return nil, &Reply{Code: 552, Enhanced: "5.3.4", Text: "The header section is too large"}
+		return nil, &Reply{Code: 552, Enhanced: "5.3.4", Text: "The header section is too large", Rule: "header"}
 	}
 	fields := header.Fields(section)
 	if len(fields) > lim.HeaderFields {
-		return nil, &Reply{Code: 552, Enhanced: "5.3.4", Text: "The header section has too many fields"}
+		return nil, &Reply{Code: 552, Enhanced: "5.3.4", Text: "The header section has too many fields", Rule: "header"}
 	}
 	hops := 0
 	for _, f := range fields {
 		if f.Is("Received") {
 			hops++
 		}
+		if f.Is("Delivered-To") && slices.ContainsFunc(rcpts, func(r string) bool { return strings.EqualFold(r, f.Value()) }) {
+			return nil, &Reply{Code: 554, Enhanced: "5.4.6", Text: "The message was delivered to this address before: it is in a loop", Rule: "loop"}
+		}
 	}
 	if hops > lim.Hops {
-		return nil, &Reply{Code: 554, Enhanced: "5.4.6", Text: "Too many hops: the message is in a loop"}
+		return nil, &Reply{Code: 554, Enhanced: "5.4.6", Text: "Too many hops: the message is in a loop", Rule: "loop"}
 	}
 	return fields, nil
+}
+
+// authorRefusal refuses a message whose author different programs would read differently: the one that
+// was checked need not be the one that is shown. One without any author is taken, and flagged.
+func authorRefusal(mode Mode, faults []string) *Reply {
+	text := ""
+	switch {
+	case slices.Contains(faults, "many_from"):
+		text = "The message has more than one author domain; write one From field with addresses of one domain"
+	case slices.Contains(faults, "bad_from"):
+		text = "The From field cannot be read; write From: Name <address>"
+	default:
+		return nil
+	}
+	if mode == MX {
+		return &Reply{Code: 550, Enhanced: "5.7.1", Text: text, Rule: "author"}
+	}
+	return &Reply{Code: 550, Enhanced: "5.6.0", Text: text, Rule: "author"}
 }

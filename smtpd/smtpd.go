@@ -47,6 +47,8 @@ type Options struct {
 	TLS        *tls.Config         // nil: no STARTTLS, hence no AUTH; a Submissions listener is then refused by New
 	DSN        bool                // offer DSN; say so only when the Backend honours Envelope.DSN
 	RequireTLS bool                // offer REQUIRETLS within TLS; say so only when the Backend honours Envelope.RequireTLS
+	Journal    Journal             // hears of refused mail; nil: nobody does
+	Blocklists []string            // zones of DNS blocklists that peers of an MX listener are looked up in; nil: none
 	Backend    Backend             // who may send, who receives, where mail goes
 	Resolver   senderauth.Resolver // DNS for SPF, DKIM and DMARC; nil: every look-up fails as temporary
 	SpoolDir   string              // folder for messages above 1 MB while they are received; "" is the system's temporary folder

@@ -95,6 +95,28 @@ type Config struct {
 	// needs the DNS then says `temperror`.
 	DNS string `env:"EMAIL_DNS" flag:"dns" unset:"the system's" kind:"dns"`
 
+	// What the checks of arriving mail lead to. `record` takes every message and notes with it what
+	// would have been refused and why: right for a machine where mail is tried out, which gets mail that no
+	// server would send. `enforce` refuses: senders whose domain does not exist or takes no mail, what DMARC
+	// asks to reject, what SPF forbids where DMARC says nothing, peers on a blocklist of EMAIL_DNSBL, and mail
+	// that scores EMAIL_SPAM_REFUSE. What the DNS cannot say is never a reason. `GET /api/refusals` says
+	// for a week what was not taken.
+	Policy string `env:"EMAIL_POLICY" unset:"record while every listener is on this machine, else enforce" kind:"one-of:record,enforce"`
+
+	// The DNS blocklists in which the addresses of other mail servers are looked up, as zones separated by
+	// commas, such as `zen.spamhaus.org`; ten at most. Most lists have terms of use and answer nothing to a public
+	// resolver. An entry is refused only under `EMAIL_POLICY=enforce`.
+	DNSBL Domains `env:"EMAIL_DNSBL" unset:"none" kind:"domains"`
+
+	// `on` puts off the first message of a sender who is not known here, from a network that is not known, for a
+	// minute: programs that send spam seldom try again, mail servers do. Off, because it makes the first mail
+	// of every stranger late, which a sign-up or a lost password seldom bears.
+	Greylist string `env:"EMAIL_GREYLIST" default:"off" kind:"one-of:on,off"`
+
+	// The spam score from which a message is refused under `EMAIL_POLICY=enforce`; from 5 on it is flagged. `0`
+	// refuses none.
+	SpamRefuse float64 `env:"EMAIL_SPAM_REFUSE" default:"15" kind:"score"`
+
 	// What happens to mail for other domains. `hold` keeps it in the queue, and nothing is
 	// sent before an administrator of mail releases it there, one by one: what a program
 	// under test sends on a laptop never reaches anybody by accident. `smarthost` hands it to
@@ -249,6 +271,12 @@ func (s Services) Has(name string) bool {
 // String returns the names separated by commas.
 func (s Services) String() string { return strings.Join(s, ",") }
 
+// Domains is a list of host names in lower case.
+type Domains []string
+
+// String returns the names separated by commas.
+func (d Domains) String() string { return strings.Join(d, ",") }
+
 // Secret is a value that no log, error or listing shows. It is "" when it is not set.
 type Secret string
 
@@ -308,6 +336,14 @@ func (c Config) DemoIdentity() bool {
 // DemoForced reports whether the demo identity is on by the operator's word, and therefore
 // for requests to any host.
 func (c Config) DemoForced() bool { return c.JWTDemo == ForcedOn }
+
+// EnforcesPolicy reports whether arriving mail is refused for what the checks of its sender found.
+func (c Config) EnforcesPolicy() bool {
+	if c.Policy == "" {
+		return !c.Loopback()
+	}
+	return c.Policy == "enforce"
+}
 
 // OutboundMode returns what happens to mail for other domains: hold, smarthost or direct.
 func (c Config) OutboundMode() string {

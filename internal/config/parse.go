@@ -88,6 +88,10 @@ func parse(kind, text string) (any, error) {
 		return parseLog(text)
 	case "pairs":
 		return parsePairs(text)
+	case "domains":
+		return parseDomains(text)
+	case "score":
+		return parseScore(text)
 	case "ratio":
 		return parseRatio(text)
 	case "bool":
@@ -368,6 +372,34 @@ func Pairs(text string) map[string]string {
 		}
 	}
 	return pairs
+}
+
+// maxDomains bounds a list of host names: each one may be a look-up for every mail.
+const maxDomains = 10
+
+func parseDomains(text string) (Domains, error) {
+	var all Domains
+	for name := range strings.SplitSeq(text, ",") {
+		name = strings.ToLower(strings.TrimSuffix(strings.TrimSpace(name), "."))
+		if !isHostName(name) || !strings.Contains(name, ".") {
+			return nil, errors.New("which is not a list of host names; write it as bl.example.org,other.example.net")
+		}
+		if !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	if len(all) > maxDomains {
+		return nil, fmt.Errorf("which names %d hosts; name %d at most", len(all), maxDomains)
+	}
+	return all, nil
+}
+
+func parseScore(text string) (float64, error) {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(f) || f < 0 || f > 1000 || f > 0 && f < 5 {
+		return 0, errors.New("which is not a score that mail can be refused for; set it to a number from 5 to 1000, or to 0 for none")
+	}
+	return f, nil
 }
 
 func parseRatio(text string) (float64, error) {

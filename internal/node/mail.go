@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/VictoriaMetrics/metrics"
@@ -15,11 +16,14 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
 	"uniqverse/services/email/courier"
+	"uniqverse/services/email/refusals"
 	"uniqverse/services/email/signer"
 	"uniqverse/services/email/webmail"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/cert"
 	"uniqverse/smtpd/dnsclient"
+	"uniqverse/smtpd/policy"
+	"uniqverse/smtpd/senderauth"
 	"uniqverse/store"
 	"uniqverse/store/mailstore"
 )
@@ -36,28 +40,48 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
-	s, err := email.New(email.Options{Deliverer: out, Signer: signer.New(filepath.Join(n.cfg.DataDir, "dkim"), n.cfg.Domain, n.opts.Now), HoldAll: n.cfg.OutboundMode() == "hold",
+	s, err := email.New(email.Options{Deliverer: out, Signer: signer.New(filepath.Join(n.cfg.DataDir, "dkim"), n.cfg.Domain, n.opts.Now), HoldAll: n.cfg.OutboundMode() == "hold", SpamRefuse: n.cfg.SpamRefuse, Enforce: n.cfg.EnforcesPolicy(),
 		Store: mailstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Demo: n.cfg.DemoIdentity(),
 		Dir: filepath.Join(n.cfg.DataDir, "mail"), SMTPPort: n.listeners.smtpPort(smtpd.MX), Log: log, Now: n.opts.Now, Metrics: n.metrics, DiskFull: store.IsFull})
 	if err != nil {
 		return part{}, err
 	}
 	n.services = append(n.services, running{name: "email", run: s.Run})
-	p := part{"email", "Mail", append(s.Endpoints(), webmail.New(s).Endpoints()...), s.Discovery()}
-	if len(n.listeners.smtp) == 0 {
-		return p, nil
-	}
-	keys, err := n.certificate()
+	journal, err := refusals.New(refusals.Options{Store: mailstore.New(n.db), Owners: s.Owners, Named: s.Named, Domain: n.cfg.Domain, Log: log, Now: n.opts.Now, Metrics: n.metrics})
 	if err != nil {
 		return part{}, err
 	}
-	var backend smtpd.Backend = s
-	if n.traces != nil {
-		backend = tracedMail{s, n}
+	n.services = append(n.services, running{name: "refusals", run: journal.Run})
+	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s).Endpoints(), journal.Endpoints()), s.Discovery()}
+	if len(n.listeners.smtp) > 0 {
+		err = n.edge(s, dns, journal)
 	}
-	n.smtp, err = smtpd.New(smtpd.Options{Listeners: n.listeners.smtp, Domain: n.cfg.Domain, TLS: keys, Backend: backend, Resolver: dns,
-		SpoolDir: filepath.Join(n.cfg.DataDir, "spool"), Log: n.opts.Log.With("svc", "smtp"), Metrics: mailMetrics{n.metrics}, Now: n.opts.Now})
 	return p, err
+}
+
+// edge makes the SMTP listeners.
+func (n *Node) edge(s *email.Service, dns *dnsclient.Client, journal smtpd.Journal) error {
+	keys, err := n.certificate()
+	if err != nil {
+		return err
+	}
+	var backend smtpd.Backend = n.gate(s, dns)
+	if n.traces != nil {
+		backend = tracedMail{backend, n}
+	}
+	n.smtp, err = smtpd.New(smtpd.Options{Listeners: n.listeners.smtp, Domain: n.cfg.Domain, TLS: keys, Backend: backend, Resolver: dns, Journal: journal, Blocklists: n.cfg.DNSBL,
+		SpoolDir: filepath.Join(n.cfg.DataDir, "spool"), Log: n.opts.Log.With("svc", "smtp"), Metrics: mailMetrics{n.metrics}, Now: n.opts.Now})
+	return err
+}
+
+// gate puts the policy of arriving mail before the mail service.
+func (n *Node) gate(s *email.Service, dns *dnsclient.Client) *policy.Gate {
+	o := policy.Options{Enforce: n.cfg.EnforcesPolicy(), Checker: senderauth.New(senderauth.Options{Resolver: dns, Blocklists: n.cfg.DNSBL}), Log: n.opts.Log.With("svc", "smtp")}
+	if n.cfg.Greylist == "on" {
+		o.Greylist = &policy.Greylist{Store: mailstore.New(n.db), Now: n.opts.Now, Log: o.Log}
+		n.services = append(n.services, running{name: "greylist", run: o.Greylist.Run})
+	}
+	return policy.New(s, o)
 }
 
 // certificate returns the operator's pair, or the self-signed one of the data folder.

@@ -95,6 +95,9 @@ func (s *Service) accept(ctx context.Context, in *incoming, msg *smtpd.Message, 
 		return err
 	}
 	s.describe(in, r)
+	if err := s.judgeSpam(in); err != nil {
+		return err
+	}
 	err = run(func(tx mailbox.Tx) error { return s.store(tx, in) })
 	if err != nil {
 		kept = errs.Is(err, errs.Unavailable) // a disk that failed may have the row: the next start's sweep decides

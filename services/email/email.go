@@ -70,6 +70,9 @@ type Options struct {
 	Deliverer queue.Deliverer // takes mail to other hosts
 	Signer    Signer          // signs it
 	HoldAll   bool            // mail to other hosts is held until an administrator releases it
+
+	SpamRefuse float64 // score from which mail of other hosts breaks the policy; 0 never
+	Enforce    bool    // such mail is refused; otherwise that is noted with it
 }
 
 // Signer signs outgoing mail; *signer.Signer is one.
