@@ -90,6 +90,20 @@ type EmailQueue struct {
 	Entries []EmailQueueEntry `json:"entries"`
 }
 
+// EmailScheduled is a mail that waits for its time.
+type EmailScheduled struct {
+	QueueID    string   `json:"queue_id"`
+	MessageID  int64    `json:"message_id"` // the sender's copy
+	User       string   `json:"user"`
+	SendAt     Time     `json:"send_at"`
+	Recipients []string `json:"recipients"`
+}
+
+// EmailScheduledList is mail that waits for its time, the newest first.
+type EmailScheduledList struct {
+	Scheduled []EmailScheduled `json:"scheduled"`
+}
+
 // EmailSuppression is an address that no mail is sent to.
 type EmailSuppression struct {
 	ID        int64  `json:"id"`
@@ -119,7 +133,8 @@ type EmailSent struct {
 	QueueID   string `json:"queue_id"` // of the entries in the queue, if it has recipients elsewhere
 	MessageID string `json:"message_id"`
 	Delivered int    `json:"delivered"` // mailboxes here that have it
-	Queued    int    `json:"queued"`    // recipients elsewhere, queued or held
+	Queued    int    `json:"queued"`    // recipients elsewhere, queued or held; all of them while it waits for its time
+	SendAt    Time   `json:"send_at"`   // when it is sent; null for at once
 }
 
 // Send hands a notice in. The key makes it safe to ask again: the same key never sends twice.

@@ -16,6 +16,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
 	"uniqverse/services/email/courier"
+	"uniqverse/services/email/mtasts"
 	"uniqverse/services/email/refusals"
 	"uniqverse/services/email/signer"
 	"uniqverse/services/email/webmail"
@@ -35,7 +36,14 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	if err != nil {
 		return part{}, fmt.Errorf("EMAIL_DNS (--dns) is %q: %w", n.cfg.DNS, err)
 	}
-	out, err := courier.New(courier.Options{Name: n.cfg.Domain, Resolver: dns,
+	promises, err := mtasts.New(mtasts.Options{Resolver: dns, Cache: mailstore.New(n.db), Log: log, Now: n.opts.Now})
+	if err != nil {
+		return part{}, err
+	}
+	out, err := courier.New(courier.Options{Name: n.cfg.Domain, Resolver: dns, Policies: promises,
+		Count: func(policy, result string) {
+			mailMetrics{n.metrics}.Add("mail_tls_total", 1, "policy", policy, "result", result)
+		},
 		Smarthost: courier.Smarthost{Addr: n.cfg.Smarthost, User: n.cfg.SmarthostUser, Password: n.cfg.SmarthostPassword.Reveal()}})
 	if err != nil {
 		return part{}, err
@@ -69,7 +77,7 @@ func (n *Node) edge(s *email.Service, dns *dnsclient.Client, journal smtpd.Journ
 	if n.traces != nil {
 		backend = tracedMail{backend, n}
 	}
-	n.smtp, err = smtpd.New(smtpd.Options{Listeners: n.listeners.smtp, Domain: n.cfg.Domain, TLS: keys, Backend: backend, Resolver: dns, Journal: journal, Blocklists: n.cfg.DNSBL,
+	n.smtp, err = smtpd.New(smtpd.Options{Listeners: n.listeners.smtp, Domain: n.cfg.Domain, TLS: keys, DSN: true, RequireTLS: true, Backend: backend, Resolver: dns, Journal: journal, Blocklists: n.cfg.DNSBL,
 		SpoolDir: filepath.Join(n.cfg.DataDir, "spool"), Log: n.opts.Log.With("svc", "smtp"), Metrics: mailMetrics{n.metrics}, Now: n.opts.Now})
 	return err
 }

@@ -13,6 +13,7 @@ import (
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/queue"
 	"uniqverse/services/email/reading"
+	"uniqverse/services/email/sending"
 	"uniqverse/smtpd"
 )
 
@@ -118,8 +119,8 @@ func (s *Service) SubmitStored(ctx context.Context, caller web.Caller, sub Submi
 	if err := s.checkOwner(ctx, user, sub.From); err != nil {
 		return "", err
 	}
-	if len(sub.To) == 0 || len(sub.To) > maxRecipients {
-		return "", errs.BadField("to", "must be 1 to %d addresses", maxRecipients)
+	if len(sub.To) == 0 || len(sub.To) > sending.MaxRecipients {
+		return "", errs.BadField("to", "must be 1 to %d addresses", sending.MaxRecipients)
 	}
 	for _, to := range sub.To {
 		local, domain := mailbox.Split(to)

@@ -42,6 +42,9 @@ type incoming struct {
 	noCopy bool   // the sender has it already, as copyID
 	asIs   bool   // put into the mailbox, not delivered: nothing is taken out, and nobody's spam
 
+	notBefore time.Time   // when it is sent and delivered; zero for at once
+	reports   []*incoming // that it was delivered, for whoever asked for that
+
 	// What the transaction did.
 	copyID    int64 // the sender's copy
 	delivered int   // mailboxes that got it
@@ -52,7 +55,10 @@ type incoming struct {
 type commit func(fn func(tx mailbox.Tx) error) error
 
 // destination is a mailbox that a message goes to, and the address that led there.
-type destination struct{ user, recipient string }
+type destination struct {
+	user, recipient string
+	place           int // among the recipients of the envelope
+}
 
 // Deliver stores the message for all recipients in one durable transaction, or for none. See
 // the package comment for what it promises.
@@ -98,6 +104,9 @@ func (s *Service) accept(ctx context.Context, in *incoming, msg *smtpd.Message, 
 	if err := s.judgeSpam(in); err != nil {
 		return err
 	}
+	if err := s.confirm(in, c); err != nil {
+		return err
+	}
 	err = run(func(tx mailbox.Tx) error { return s.store(tx, in) })
 	if err != nil {
 		kept = errs.Is(err, errs.Unavailable) // a disk that failed may have the row: the next start's sweep decides
@@ -130,13 +139,16 @@ func (s *Service) count(in *incoming, stored int) {
 // destinations resolves the recipients once more, for an alias may have changed since RCPT,
 // and drops repeats: a mailbox gets one copy.
 func (s *Service) destinations(ctx context.Context, in *incoming) error {
-	for _, to := range in.env.Recipients {
+	for i, to := range in.env.Recipients {
 		local, domain := mailbox.Split(to)
-		if domain != "" && !s.ours(domain) {
+		if away := domain != "" && !s.ours(domain); away || !in.notBefore.IsZero() {
 			if in.env.User == "" {
 				return smtpd.RelayDenied()
 			}
-			if err := s.addAway(in, to); err != nil {
+			if !away {
+				to = local + "@" + s.ascii
+			}
+			if err := s.addAway(in, i, to); err != nil {
 				return err
 			}
 			continue
@@ -147,7 +159,7 @@ func (s *Service) destinations(ctx context.Context, in *incoming) error {
 		}
 		for _, u := range users {
 			if !slices.ContainsFunc(in.boxes, func(d destination) bool { return d.user == u }) {
-				in.boxes = append(in.boxes, destination{user: u, recipient: to})
+				in.boxes = append(in.boxes, destination{user: u, recipient: to, place: i})
 			}
 		}
 	}
@@ -352,6 +364,9 @@ func (s *Service) store(tx mailbox.Tx, in *incoming) error {
 		own := m.User == in.sender && !in.noCopy
 		if own {
 			roles, m.Labels = append(roles, mailbox.RoleSent), []string{labelSent}
+			if !in.notBefore.IsZero() {
+				m.Labels = []string{labelScheduled}
+			}
 		}
 		if m, err = file(tx, m, roles, in.refs); err != nil {
 			return err
@@ -368,6 +383,11 @@ func (s *Service) store(tx mailbox.Tx, in *incoming) error {
 	}
 	if again {
 		return nil
+	}
+	for _, r := range in.reports {
+		if err := s.storeReport(tx, r); err != nil {
+			return err
+		}
 	}
 	return s.enqueue(tx, in, rawID, fresh[:in.delivered])
 }

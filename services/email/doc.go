@@ -3,7 +3,7 @@
 //
 // It is not the SMTP edge (package smtpd has the protocol and the sender checks), holds no SQL
 // (its Store is satisfied by package store), and does not speak to other hosts itself: what
-// leaves is written by package compose, signed by package signer, waits in package queue and is
+// leaves comes in through package sending, is written by package compose, signed by package signer, waits in package queue and is
 // taken away by package courier, all below this one. What a mailbox holds, and the rules of folders, threads and names, is
 // package mailbox; what a message says is package reading; the pages are package webmail above this one.
 //
@@ -36,9 +36,14 @@
 // needs exactly one From field, is signed before it is stored, and is held unless Options say
 // otherwise. Its sender has DailyLimit recipients elsewhere a day.
 //
+// Mail for later (send_at, undo_seconds) is stored with its copy at once, and waits in the queue for all its recipients, also the
+// ones here; they get it in the transaction that writes the result. Until its time it can be taken back, whole, and
+// its copy is a draft then.
+//
 // What cannot be delivered comes back as a report (RFC 3464) from postmaster into the mailbox of
 // whoever sent it, in the transaction that writes the result; there is never a report about a report. A copy and a report
-// are stored in a mailbox that is over its quota, too.
+// are stored in a mailbox that is over its quota, too. Senders choose what they hear of (RFC 3461): a delivery here is
+// reported to whoever asked for that, to senders elsewhere only when SPF or DMARC vouches for them.
 //
 // # Who has a mailbox
 //

@@ -121,7 +121,7 @@ func New(o Options) (*Service, error) {
 	s.malformed = counter("malformed_total")
 	s.spam = counter("spam_total")
 	s.made = counter("mailboxes_made_total")
-	s.queue, err = queue.New(queue.Options[mailbox.Tx]{Store: o.Store, Office: office{s}, Deliverer: o.Deliverer, HoldAll: o.HoldAll, Home: ascii, Log: o.Log, Now: o.Now, Metrics: o.Metrics})
+	s.queue, err = queue.New(queue.Options[mailbox.Tx]{Store: o.Store, Office: office{s}, Deliverer: home{s, o.Deliverer}, HoldAll: o.HoldAll, Home: ascii, Log: o.Log, Now: o.Now, Metrics: o.Metrics})
 	s.index = index.New(o.Store, s.content, o.Log)
 	return s, err
 }

@@ -3,7 +3,6 @@ package email
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"fmt"
 	"io"
 	"strings"
@@ -13,16 +12,18 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/email/mailbox"
-	"uniqverse/services/email/mime"
 	"uniqverse/services/email/queue"
-	"uniqverse/services/email/reading"
+	"uniqverse/services/email/sending"
 	"uniqverse/services/email/signer"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/header"
 )
 
-// labelSent marks the copy that a sender keeps.
-const labelSent = "sent"
+// The labels of the copy that a sender keeps.
+const (
+	labelSent      = "sent"
+	labelScheduled = "scheduled" // it waits for its time
+)
 
 // DailyLimit is how many recipients at other hosts one sender has a day. It holds back neither the demo identity, nor
 // services, nor email.admin, nor SMTP from a loopback peer.
@@ -30,6 +31,23 @@ const DailyLimit = 1000
 
 // maxHead bounds what is read of a message for its header, in bytes; the edge takes less.
 const maxHead = 1 << 20
+
+// sender takes mail over HTTP.
+func (s *Service) sender() *sending.Sender {
+	return &sending.Sender{Store: s.Store, Domain: s.ascii, Address: s.address, Ours: s.ours, Named: s.named, CheckOutside: s.checkOutside, Accept: s.acceptSent,
+		CheckHere: func(ctx context.Context, local string) error { _, err := s.resolve(ctx, local); return err }}
+}
+
+// acceptSent takes over a mail that came over HTTP.
+func (s *Service) acceptSent(ctx context.Context, m sending.Mail, run func(store func(tx mailbox.Tx) (sending.Placed, error)) error) error {
+	in := &incoming{start: s.Now(), notBefore: m.NotBefore, free: m.Free, env: m.Envelope}
+	return s.accept(ctx, in, m.Message, func(fn func(tx mailbox.Tx) error) error {
+		return run(func(tx mailbox.Tx) (sending.Placed, error) {
+			err := fn(tx)
+			return sending.Placed{Copy: in.copyID, Delivered: in.delivered, Queued: in.queued}, err
+		})
+	})
+}
 
 // checkOutside says whether mail to an address at another host is taken.
 func (s *Service) checkOutside(ctx context.Context, to string) error {
@@ -47,12 +65,16 @@ func (s *Service) checkOutside(ctx context.Context, to string) error {
 }
 
 // addAway puts a recipient at another host on the message's list.
-func (s *Service) addAway(in *incoming, to string) error {
+func (s *Service) addAway(in *incoming, place int, to string) error {
 	local, domain, err := queue.Split(to)
 	if err != nil {
 		return &smtpd.Reply{Code: 550, Enhanced: "5.1.2", Text: "The address names no domain that mail can be sent to", Err: err}
 	}
-	in.away = append(in.away, queue.Entry{Recipient: local + "@" + domain, Domain: domain})
+	e := queue.Entry{Recipient: local + "@" + domain, Domain: domain, NotBefore: in.notBefore, RequireTLS: in.env.RequireTLS, Return: in.env.DSN.Return, EnvelopeID: in.env.DSN.EnvelopeID}
+	if place < len(in.env.DSN.Recipients) {
+		e.Notify, e.ORCPT = in.env.DSN.Recipients[place].Notify, in.env.DSN.Recipients[place].ORCPT
+	}
+	in.away = append(in.away, e)
 	return nil
 }
 
@@ -175,8 +197,15 @@ func (o office) Tell(ctx context.Context, e queue.Entry, out queue.Outcome) (fun
 	}
 	defer c.Close()
 	trace, _ := event.ParseTraceparent(raw.Traceparent)
+	here, title := e.Domain == s.ascii, map[queue.Outcome]string{queue.Failed: "FAILURE", queue.Late: "DELAY", queue.Relayed: "SUCCESS", queue.Arrived: "SUCCESS"}[out]
+	var deliver func(tx mailbox.Tx) error
+	if here && out == queue.Arrived {
+		if deliver, err = s.deliverNow(ctx, e, raw, c); err != nil {
+			return nil, err
+		}
+	}
 	var report *incoming
-	if out != queue.Arrived && e.ReversePath != "" && e.User != "" { // a report about a report would never end
+	if e.ReversePath != "" && e.User != "" && e.Wants(title) && (out != queue.Arrived || here) { // a report about a report would never end
 		if report, err = s.report(e, out, c); err != nil {
 			return nil, err
 		}
@@ -186,8 +215,16 @@ func (o office) Tell(ctx context.Context, e queue.Entry, out queue.Outcome) (fun
 		}
 		report.raw.Traceparent = report.trace.Traceparent()
 	}
-	typ := map[queue.Outcome]string{queue.Arrived: event.MailSent, queue.Failed: event.MailBounced}[out]
+	typ := map[queue.Outcome]string{queue.Arrived: event.MailSent, queue.Relayed: event.MailSent, queue.Failed: event.MailBounced}[out]
 	return func(tx mailbox.Tx) error {
+		if deliver != nil {
+			if err := deliver(tx); err != nil {
+				return err
+			}
+		}
+		if err := relabel(tx, e, labelSent); err != nil {
+			return err
+		}
 		if typ != "" {
 			if err := emit(tx, typ, e.User, trace, s.passage(e)); err != nil {
 				return err
@@ -196,42 +233,13 @@ func (o office) Tell(ctx context.Context, e queue.Entry, out queue.Outcome) (fun
 		if report == nil {
 			return nil
 		}
-		return s.store(tx, report)
+		return s.storeReport(tx, report)
 	}, nil
 }
 
 // Gone removes files of messages that nothing refers to any more.
 func (o office) Gone(files []string) {
 	o.s.files.Remove(files, nil)
-}
-
-// report writes the notification about an entry, as a message on its way into the sender's mailbox.
-func (s *Service) report(e queue.Entry, out queue.Outcome, c *mailbox.Content) (*incoming, error) {
-	head, err := io.ReadAll(io.LimitReader(c.All(), maxHead))
-	if err != nil {
-		s.Log.Error("a message that bounced cannot be read again", "queue_id", e.QueueID, "err", err.Error())
-	}
-	head = head[:header.End(head)]
-	subject := ""
-	for _, f := range header.Fields(head) {
-		if f.Is("Subject") {
-			subject = mime.Line(mime.Header(f.Value()), 200)
-		}
-	}
-	now, id := s.Now().UTC(), rand.Text()[:16]
-	raw := queue.Report{Entry: e, Domain: s.ascii, To: e.ReversePath, MessageID: id + "@" + s.ascii, Boundary: "report-" + rand.Text(), Now: now,
-		Failed: out == queue.Failed, Subject: subject, Header: head}.Bytes()
-	in := &incoming{start: now, always: true, boxes: []destination{{user: e.User, recipient: e.ReversePath}},
-		env: &smtpd.Envelope{ID: id, Recipients: []string{e.ReversePath}, User: s.address(postmaster), Loopback: true, ReceivedAt: now}}
-	in.trace = event.NewTrace()
-	body, err := s.receive(in, smtpd.NewMessage(nil, raw))
-	if err != nil {
-		return nil, err
-	}
-	defer body.Close()
-	s.describe(in, reading.Read(body, s.Log))
-	in.raw.Mode = "local"
-	return in, nil
 }
 
 // DKIM is the answer to GET /api/dkim.

@@ -1,6 +1,8 @@
 package email
 
 import (
+	"slices"
+
 	"uniqverse/internal/web"
 )
 
@@ -14,10 +16,6 @@ func (s *Service) Endpoints() []web.Endpoint {
 	anyToken := web.NeedsToken("")
 	anyToken.Describe = "email.read for one's own mailbox; portal.provision or email.admin for others'"
 	admin := web.NeedsToken("email.admin")
-
-	send, anySender := web.NeedsToken("email.send"), web.NeedsToken("")
-	send.Describe = "from the caller's own address and aliases; from others with email.admin"
-	anySender.Describe = "email.send or email.admin"
 
 	all := []web.Endpoint{
 		web.Query("GET", "/api/messages", read, "A mailbox, newest first", s.list),
@@ -45,8 +43,6 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Query("GET", "/api/aliases", admin, "Every alias and where it leads", s.aliases),
 		web.Command("POST", "/api/aliases", admin, "Let an alias lead to mailboxes; to none: remove it. \"*\" is the catch-all", s.Store, s.setAlias),
 
-		web.Query("POST", "/api/send", send, "Send a mail from one's own address", s.send).Status(202).MaxBody(maxSend),
-		web.Query("POST", "/jmap/send", anySender, "Send a notice: for services, and for people as themselves", s.notify).Status(202).MaxBody(maxSend),
 		web.Query("GET", "/api/dkim", admin, "The DNS records to publish, so that others can verify our signatures", s.dkim),
 
 		// What the forms of the pages (package webmail) post to: the same as under /api, for whoever the pages open for.
@@ -54,5 +50,5 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Command("POST", "/messages/{id}/star", page, "The page's form: set or remove the star", s.Store, s.star).Redirect(back),
 		web.Command("POST", "/messages/{id}/labels", page, "The page's form: replace the labels", s.Store, s.label).Redirect(back),
 	}
-	return append(all, s.queue.Endpoints()...)
+	return slices.Concat(all, s.sender().Endpoints(), s.queue.Endpoints())
 }

@@ -204,6 +204,9 @@ func (s Store) Entries(ctx context.Context, f queue.Filter, p web.Paging) ([]que
 			w.where(c.cond, c.value)
 		}
 	}
+	if !f.Waiting.IsZero() {
+		w.where("not_before > % AND attempts = 0 AND state IN ('queued', 'held')", f.Waiting.UnixMilli())
+	}
 	rows, err := s.db.Query(ctx, w.query(queueColumns, p), w.args...)
 	return store.CollectRows(rows, err, scanQueueEntry)
 }
@@ -252,6 +255,12 @@ func (tx txn) Enqueue(e queue.Entry) (id int64, err error) {
 // EntryByID returns an entry, or errs.NotFound.
 func (tx txn) EntryByID(id int64) (queue.Entry, error) {
 	return scanQueueEntry(tx.QueryRow(`SELECT `+queueColumns+` FROM email_queue WHERE id = $1`, id))
+}
+
+// EntriesOf returns the entries of one message, oldest first.
+func (tx txn) EntriesOf(queueID string) ([]queue.Entry, error) {
+	rows, err := tx.Query(`SELECT `+queueColumns+` FROM email_queue WHERE queue_id = $1 ORDER BY id`, queueID)
+	return store.CollectRows(rows, err, scanQueueEntry)
 }
 
 // SaveEntry writes an entry that was read as was. When it is not as it was any more: errs.Conflict.

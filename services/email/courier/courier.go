@@ -3,8 +3,13 @@
 //
 // It keeps nothing, tries nothing twice and decides nothing about later: that is package queue's. It follows
 // RFC 5321 section 5 (choice of host), RFC 7505 (null MX), RFC 3207 (STARTTLS), RFC 4954 (AUTH to a
-// smarthost) and RFC 6531 (SMTPUTF8). TLS to an MX is opportunistic: it is used where it is offered, with any certificate,
-// and where it fails the message goes without, as it would have anyway. A smarthost's certificate is verified.
+// smarthost), RFC 6531 (SMTPUTF8), RFC 3461 (DSN), RFC 8461 (MTA-STS) and RFC 8689 (REQUIRETLS). TLS to an MX is
+// opportunistic: it is used where it is offered, with any certificate, and where it fails the message goes without, as it
+// would have anyway. Where the domain enforces a policy, only hosts that it names get the message, over TLS with a
+// certificate for their name, or it waits. A smarthost's certificate is verified.
+//
+// A message that requires TLS goes only to a smarthost or to a host of an enforced policy, verified, and only when that
+// host promises the same; else it comes back.
 //
 // Mail never goes to this host itself or to a loopback or link-local address: a domain whose MX points here and that
 // is not ours would come back for ever, and whoever writes a DNS record must not choose which of our inner
@@ -16,6 +21,7 @@ package courier
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -25,6 +31,7 @@ import (
 	"strings"
 	"time"
 
+	"uniqverse/services/email/mtasts"
 	"uniqverse/services/email/queue"
 )
 
@@ -32,6 +39,12 @@ import (
 type Resolver interface {
 	LookupMX(ctx context.Context, name string) ([]*net.MX, error)
 	LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr, error)
+}
+
+// Policies says what a domain promises about TLS; *mtasts.Client is one.
+type Policies interface {
+	// Policy returns what holds now; the zero Policy asks for nothing. With an error nobody knows.
+	Policy(ctx context.Context, domain string) (mtasts.Policy, error)
 }
 
 // Smarthost is a server that takes all our mail.
@@ -46,6 +59,11 @@ type Options struct {
 	Name      string // ours, in EHLO
 	Smarthost Smarthost
 	Resolver  Resolver
+	Policies  Policies       // nil: no domain promises TLS
+	Roots     *x509.CertPool // who may sign the certificates of hosts under a policy; nil is the system's
+	// Count is told how TLS with a host went: policy is sts or no-policy-found, result a word of RFC 8460 section 4.3, or
+	// success. nil counts nothing.
+	Count func(policy, result string)
 	// Dial opens connections; nil is a net.Dialer with 30 s.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
 	// OwnAddresses returns the addresses of this host; nil asks the system.
@@ -74,6 +92,9 @@ func New(o Options) (*Courier, error) {
 	if o.OwnAddresses == nil {
 		o.OwnAddresses = ownAddresses
 	}
+	if o.Count == nil {
+		o.Count = func(string, string) {}
+	}
 	if o.CommandTime == 0 {
 		o.CommandTime = 2 * time.Minute
 	}
@@ -82,9 +103,22 @@ func New(o Options) (*Courier, error) {
 
 // target is a host to talk to.
 type target struct {
-	name string // for TLS and for people
-	addr string // host:port
-	mx   bool   // found by DNS: TLS is opportunistic
+	name  string      // for TLS and for people
+	addr  string      // host:port
+	mx    bool        // found by DNS: TLS is opportunistic
+	sts   mtasts.Mode // what its domain's policy asks; "" for no policy
+	named bool        // the policy names it
+}
+
+// verified reports whether the host must show a certificate for its name.
+func (t target) verified() bool { return t.sts == mtasts.Enforce }
+
+// policy is the word under which TLS with the host is counted.
+func (t target) policy() string {
+	if t.sts == "" || t.sts == mtasts.None {
+		return "no-policy-found"
+	}
+	return "sts"
 }
 
 func (t target) String() string {
@@ -100,21 +134,29 @@ func (t target) String() string {
 func (c *Courier) Deliver(ctx context.Context, job queue.Job) queue.Result {
 	body := &once{r: job.Body}
 	job.Body = body
-	targets, result := c.targets(ctx, job.Entry.Domain)
+	targets, result := c.targets(ctx, job.Entry)
+	reached := len(targets) == 0
 	for _, t := range targets {
-		taken, err := c.hand(ctx, t, job)
-		result = c.result(ctx, t, taken, err)
+		did, err := c.hand(ctx, t, job)
+		reached = reached || did.reached
+		result = c.result(ctx, t, did, err)
 		var r *replied
 		final := errors.As(err, &r) && r.final
-		if err == nil || body.begun || ctx.Err() != nil || final || result.Verdict == queue.Permanent {
+		unfit := r != nil && r.unfit
+		if err == nil || body.begun || ctx.Err() != nil || final || result.Verdict == queue.Permanent && !unfit {
 			break
 		}
 	}
+	if !reached && ctx.Err() == nil && result.Verdict == queue.Temporary {
+		result.NoAnswer = true
+	}
+	result.Everything = result.NoAnswer && c.o.Smarthost.Addr != ""
 	return result
 }
 
 // targets returns the hosts to try; none, and a result that says why.
-func (c *Courier) targets(ctx context.Context, domain string) ([]target, queue.Result) {
+func (c *Courier) targets(ctx context.Context, e queue.Entry) ([]target, queue.Result) {
+	domain := e.Domain
 	if s := c.o.Smarthost.Addr; s != "" {
 		host, _, err := net.SplitHostPort(s)
 		if err != nil {
@@ -125,6 +167,23 @@ func (c *Courier) targets(ctx context.Context, domain string) ([]target, queue.R
 	hosts, result := c.exchangers(ctx, domain)
 	if len(hosts) == 0 {
 		return nil, result
+	}
+	var policy mtasts.Policy
+	if c.o.Policies != nil {
+		var err error
+		if policy, err = c.o.Policies.Policy(ctx, domain); err != nil {
+			return nil, queue.Result{Reply: "451 4.7.5 what " + domain + " promises about TLS (MTA-STS) cannot be read now"}
+		}
+	}
+	if policy.Mode == mtasts.Enforce {
+		all := hosts
+		if hosts = slices.DeleteFunc(slices.Clone(hosts), func(h string) bool { return !policy.Matches(h) }); len(hosts) == 0 {
+			c.o.Count("sts", "validation-failure")
+			return nil, queue.Result{Reply: "451 4.7.5 no host of " + domain + " is one that its policy (MTA-STS) names: " + strings.Join(all, ", ")}
+		}
+	}
+	if e.RequireTLS && policy.Mode != mtasts.Enforce {
+		return nil, queue.Result{Verdict: queue.Permanent, Reply: "550 5.7.30 the sender requires TLS on the whole way, and " + domain + " does not promise it (MTA-STS)"}
 	}
 	own, err := c.o.OwnAddresses()
 	if err != nil {
@@ -143,9 +202,7 @@ func (c *Courier) targets(ctx context.Context, domain string) ([]target, queue.R
 			result.Reply = "the DNS does not answer for " + h
 			continue
 		}
-		for _, ip := range ips {
-			a, _ := netip.AddrFromSlice(ip.IP)
-			a = a.Unmap()
+		for _, a := range inTurn(ips, own) {
 			if slices.Contains(own, a) || forbidden(a) {
 				// RFC 5321 section 5.1: hosts of our own rank or below would bring it back.
 				if len(all) == 0 {
@@ -154,14 +211,41 @@ func (c *Courier) targets(ctx context.Context, domain string) ([]target, queue.R
 				return all, result
 			}
 			if len(all) < maxHosts {
-				all = append(all, target{name: h, addr: net.JoinHostPort(a.String(), "25"), mx: true})
+				all = append(all, target{name: h, addr: net.JoinHostPort(a.String(), "25"), mx: true, sts: policy.Mode, named: policy.Matches(h)})
 			}
 		}
+	}
+	if len(all) == 0 && missing < len(hosts) {
+		result.NoAnswer = true // of the DNS
 	}
 	if missing == len(hosts) {
 		result = queue.Result{Verdict: queue.Permanent, Reply: "550 5.1.2 no host takes mail for " + domain}
 	}
 	return all, result
+}
+
+// inTurn returns a host's addresses, of the two families in turn, so that a family that leads nowhere costs one attempt to
+// connect. IPv6 comes first where this host has a public address of that kind.
+func inTurn(ips []net.IPAddr, own []netip.Addr) (out []netip.Addr) {
+	var first, second []netip.Addr
+	six := slices.ContainsFunc(own, func(a netip.Addr) bool { return a.Is6() && a.IsGlobalUnicast() && !a.IsPrivate() })
+	for _, ip := range ips {
+		a, _ := netip.AddrFromSlice(ip.IP)
+		if a = a.Unmap(); a.Is6() == six {
+			first = append(first, a)
+		} else {
+			second = append(second, a)
+		}
+	}
+	for i := range max(len(first), len(second)) {
+		if i < len(first) {
+			out = append(out, first[i])
+		}
+		if i < len(second) {
+			out = append(out, second[i])
+		}
+	}
+	return out
 }
 
 // exchangers returns the hosts that take mail for a domain, the best first (RFC 5321 section 5.1).
@@ -171,7 +255,7 @@ func (c *Courier) exchangers(ctx context.Context, domain string) ([]string, queu
 	case notFound(err) || err == nil && len(mx) == 0:
 		return []string{domain}, queue.Result{} // the domain itself
 	case err != nil:
-		return nil, queue.Result{Reply: "the DNS does not answer for " + domain}
+		return nil, queue.Result{Reply: "the DNS does not answer for " + domain, NoAnswer: true}
 	}
 	if len(mx) == 1 && strings.TrimSuffix(mx[0].Host, ".") == "" {
 		return nil, queue.Result{Verdict: queue.Permanent, Reply: "556 5.1.10 " + domain + " says that it takes no mail (null MX)"}
@@ -214,15 +298,15 @@ func ownAddresses() ([]netip.Addr, error) {
 }
 
 // result says what an error of an attempt means.
-func (c *Courier) result(ctx context.Context, t target, taken string, err error) queue.Result {
-	r := queue.Result{Host: t.String()}
+func (c *Courier) result(ctx context.Context, t target, did handed, err error) queue.Result {
+	r := queue.Result{Host: t.String(), TLS: did.tls}
 	var answer *replied
 	switch {
 	case err == nil:
-		r.Verdict, r.Reply = queue.Delivered, taken
+		r.Verdict, r.Reply, r.Relayed = queue.Delivered, did.said, did.silent
 	case errors.As(err, &answer):
 		r.Reply = answer.text
-		if answer.code/100 == 5 && !answer.ours {
+		if answer.code/100 == 5 && (!answer.ours || answer.unfit) {
 			r.Verdict = queue.Permanent
 			r.BadMailbox = answer.atRcpt && slices.Contains([]string{"5.1.1", "5.1.6", "5.2.1"}, queue.Status(answer.text, true))
 		}

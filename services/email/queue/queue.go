@@ -44,7 +44,8 @@ type Filter struct {
 	Domain    string
 	Recipient string // the whole address
 	QueueID   string
-	User      string // local part of the sender
+	User      string    // local part of the sender
+	Waiting   time.Time // only what waits for a time after this one, and was not tried
 }
 
 // Store is what a queue is kept in. T is a transaction that can also do what the Office does.
@@ -96,6 +97,8 @@ type Tx interface {
 	Enqueue(e Entry) (int64, error)
 	// EntryByID returns an entry, or errs.NotFound.
 	EntryByID(id int64) (Entry, error)
+	// EntriesOf returns the entries of one message, oldest first.
+	EntriesOf(queueID string) ([]Entry, error)
 	// SaveEntry writes an entry that was read as was. When it is not as it was any more: errs.Conflict.
 	SaveEntry(was, e Entry) error
 	// AddAttempt keeps how an attempt of an entry went; of the oldest beyond MaxKept it forgets one.
@@ -131,6 +134,8 @@ type Office[T Tx] interface {
 	// Tell prepares what an outcome means to the sender. The function is run in the transaction that writes the
 	// entry; it may be nil.
 	Tell(ctx context.Context, e Entry, o Outcome) (func(tx T) error, error)
+	// TakenBack marks what the sender has of an entry that they took back before its time.
+	TakenBack(tx T, e Entry) error
 	// Gone removes files of messages that nothing refers to any more.
 	Gone(files []string)
 }

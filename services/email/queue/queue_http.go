@@ -53,7 +53,7 @@ func (q *Queue[T]) Endpoints() []web.Endpoint {
 		all = append(all, one, two, web.Query("POST", "/api/queue/"+string(a.action), admin, "The same for many: "+strings.ToLower(a.summary[:1])+a.summary[1:],
 			func(c *web.Call, in bulkParams) (any, error) { return q.bulk(c, in, a.action) }))
 	}
-	return all
+	return append(all, q.scheduledEndpoints()...)
 }
 
 // listParams choose a page of the queue.

@@ -187,7 +187,7 @@ func groups(t *testing.T, body string) (out []textproto.MIMEHeader) {
 
 func TestReport(t *testing.T) {
 	e := queue.Entry{QueueID: "ABC", Recipient: "bob@example.org", State: queue.Bounced, Attempts: 1, LastReply: "550 5.1.1 No such user", Host: "mx.example.org [192.0.2.1]", Created: noon, Updated: noon.Add(time.Minute)}
-	r := queue.Report{Entry: e, Domain: "vezeuniqverse.com", To: "ann@vezeuniqverse.com", MessageID: "1@vezeuniqverse.com", Boundary: "b1", Now: noon.Add(time.Hour), Failed: true,
+	r := queue.Report{Entry: e, Domain: "vezeuniqverse.com", To: "ann@vezeuniqverse.com", MessageID: "1@vezeuniqverse.com", Boundary: "b1", Now: noon.Add(time.Hour), Outcome: queue.Failed,
 		Subject: "Grüße", Header: []byte("From: ann@vezeuniqverse.com\r\nSubject: x\r\n\r\n")}
 	head, bodies, kinds := parts(t, r.Bytes())
 	for name, want := range map[string]string{"From": "Mail delivery <postmaster@vezeuniqverse.com>", "To": "<ann@vezeuniqverse.com>", "Auto-Submitted": "auto-replied", "Message-Id": "<1@vezeuniqverse.com>",
@@ -218,7 +218,7 @@ func TestReport(t *testing.T) {
 		t.Errorf("the header is %q", bodies[2])
 	}
 
-	r.Failed, r.Entry.LastReply, r.Entry.NextAt, r.Entry.Attempts = false, "450 4.2.1 later", noon, 5
+	r.Outcome, r.Entry.LastReply, r.Entry.NextAt, r.Entry.Attempts = queue.Late, "450 4.2.1 later", noon, 5
 	_, bodies, _ = parts(t, r.Bytes())
 	g = groups(t, bodies[1])
 	if g[1].Get("Action") != "delayed" || g[1].Get("Status") != "4.2.1" || g[1].Get("Will-Retry-Until") != "Tue, 24 Nov 2026 16:00:00 +0000" || !strings.Contains(bodies[0], "need not send it again") {
@@ -229,7 +229,7 @@ func TestReport(t *testing.T) {
 // Nothing that another host or a sender wrote can break a report, and it never grows with the message.
 func TestHostileReport(t *testing.T) {
 	evil := "x\r\nBcc: eve@example.org\r\n\r\n--b1--\r\n"
-	r := queue.Report{Entry: queue.Entry{QueueID: evil, Recipient: "böb@example.org", LastReply: evil, Host: evil}, Domain: "us.example", To: "ann@us.example", MessageID: "1@us.example", Boundary: "b1", Failed: true,
+	r := queue.Report{Entry: queue.Entry{QueueID: evil, Recipient: "böb@example.org", LastReply: evil, Host: evil}, Domain: "us.example", To: "ann@us.example", MessageID: "1@us.example", Boundary: "b1", Outcome: queue.Failed,
 		Subject: evil, Header: []byte("Subject: ü\r\nX: " + strings.Repeat("x", 900) + "\r\n" + strings.Repeat("X-Long: y\r\n", 100000))}
 	raw := r.Bytes()
 	if len(raw) > 40<<10 {
@@ -255,6 +255,76 @@ func TestStatus(t *testing.T) {
 	} {
 		if got := queue.Status(c.reply, c.failed); got != c.want {
 			t.Errorf("%q is %s, want %s", c.reply, got, c.want)
+		}
+	}
+}
+
+// Every report says why and what to do in words, and names what the sender wrote.
+func TestReportsExplain(t *testing.T) {
+	base := queue.Entry{QueueID: "ABC", Recipient: "qa@example.net", Domain: "example.net", ORCPT: "rfc822;bob@example.org", EnvelopeID: "env-7", Attempts: 1, Host: "mx.example.net [192.0.2.1]", Created: noon, Updated: noon}
+	for _, c := range []struct {
+		reply   string
+		outcome queue.Outcome
+		want    []string
+	}{
+		{"550 5.1.1 No such user", queue.Failed, []string{"There is no mailbox with this address at example.net", "What to do: Check the address"}},
+		{"552 5.2.2 Over quota", queue.Failed, []string{"mailbox is full", "made room"}},
+		{"550 5.7.26 Unauthenticated", queue.Failed, []string{"does not believe that this mail is from you", "administrator"}},
+		{"556 5.1.10 example.net says that it takes no mail (null MX)", queue.Failed, []string{"takes no mail at all"}},
+		{"given up after 10 attempts; the last reply was: the host did not answer in time", queue.Failed, []string{"We tried for days", "could not be reached"}},
+		{"given up after 10 attempts; the last reply was: 452 4.2.2 full", queue.Failed, []string{"We tried for days", "mailbox is full"}},
+		{"554 No", queue.Failed, []string{"does not take the mail now"}},
+		{"450 4.7.1 Greylisted", queue.Late, []string{"has not been delivered yet", "tried again by itself", "because of its own rules"}},
+		{"250 2.0.0 ok", queue.Relayed, []string{"handed on to the mail server", "sends no report of its own"}},
+		{"250 2.1.5 ok", queue.Arrived, []string{"It is in the mailbox there"}},
+	} {
+		e := base
+		e.LastReply = c.reply
+		raw := queue.Report{Entry: e, Domain: "us.example", To: "ann@us.example", MessageID: "1@us.example", Boundary: "b1", Now: noon, Outcome: c.outcome, Subject: "hi", Header: []byte("Subject: hi\r\n")}.Bytes()
+		_, bodies, _ := parts(t, raw)
+		for _, want := range append(c.want, "\"hi\"", "qa@example.net", "you wrote to bob@example.org", c.reply, "mx.example.net", "queue id ABC") {
+			if !strings.Contains(bodies[0], want) {
+				t.Errorf("%s: the text lacks %q:\n%s", c.reply, want, bodies[0])
+			}
+		}
+		g := groups(t, bodies[1])
+		action := map[queue.Outcome]string{queue.Failed: "failed", queue.Late: "delayed", queue.Relayed: "relayed", queue.Arrived: "delivered"}[c.outcome]
+		if g[0].Get("Original-Envelope-Id") != "env-7" || g[1].Get("Original-Recipient") != "rfc822; bob@example.org" || g[1].Get("Action") != action {
+			t.Errorf("%s: %v", c.reply, g)
+		}
+		if good := c.outcome == queue.Relayed || c.outcome == queue.Arrived; good != (g[1].Get("Status") == "2.0.0") {
+			t.Errorf("%s: status %s", c.reply, g[1].Get("Status"))
+		}
+	}
+}
+
+// Whoever asked for it gets the whole message back, up to a size.
+func TestReportWithTheWholeMessage(t *testing.T) {
+	r := queue.Report{Entry: queue.Entry{Recipient: "b@example.org", LastReply: "550 no"}, Domain: "us.example", To: "a@us.example", MessageID: "1@us.example", Boundary: "b1", Outcome: queue.Failed,
+		Header: []byte("Subject: x\r\n"), Whole: []byte("Subject: x\r\n\r\nthe text\r\n")}
+	_, bodies, kinds := parts(t, r.Bytes())
+	if kinds[2] != "message/rfc822" || !strings.Contains(bodies[2], "the text") {
+		t.Errorf("%v %q", kinds, bodies[2])
+	}
+	for _, whole := range [][]byte{bytes.Repeat([]byte("x\r\n"), queue.MaxWhole), []byte("Subject: x\r\n\r\n\r\n--b1--\r\nevil\r\n")} {
+		r.Whole = whole
+		if _, bodies, kinds := parts(t, r.Bytes()); kinds[2] != "text/rfc822-headers" || len(bodies) != 3 {
+			t.Errorf("%v", kinds)
+		}
+	}
+}
+
+// What a sender wants to hear of.
+func TestWants(t *testing.T) {
+	for notify, want := range map[string]string{"": "FAILURE DELAY", "NEVER": "", "SUCCESS": "SUCCESS", "FAILURE": "FAILURE", "SUCCESS,FAILURE,DELAY": "SUCCESS FAILURE DELAY", "DELAY": "DELAY"} {
+		var got []string
+		for _, what := range []string{"SUCCESS", "FAILURE", "DELAY"} {
+			if (queue.Entry{Notify: notify}).Wants(what) {
+				got = append(got, what)
+			}
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%q: %v", notify, got)
 		}
 	}
 }

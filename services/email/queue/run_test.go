@@ -152,6 +152,8 @@ func (tx memoryTx) Suppress(s queue.Suppression) error {
 
 func (tx memoryTx) Unsuppress(string) error { return nil }
 
+func (tx memoryTx) EntriesOf(string) ([]queue.Entry, error) { return nil, nil }
+
 func (tx memoryTx) AddAttempt(a queue.Attempt) error {
 	tx.m.attempts = append(tx.m.attempts, a)
 	return nil
@@ -191,6 +193,8 @@ func (o *office) Tell(_ context.Context, _ queue.Entry, out queue.Outcome) (func
 }
 
 func (o *office) Gone([]string) {}
+
+func (o *office) TakenBack(memoryTx, queue.Entry) error { return nil }
 
 // host makes attempts: each takes a while, and ends with result.
 type host struct {

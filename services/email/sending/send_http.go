@@ -1,11 +1,13 @@
-package email
+package sending
 
 import (
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/mail"
+	"slices"
 	"strings"
+	"time"
 	"unicode"
 
 	"uniqverse/internal/api"
@@ -21,7 +23,7 @@ import (
 // The bounds of a mail that is handed in over HTTP.
 const (
 	maxSend       = 4 << 20 // bytes of the request
-	maxRecipients = 100
+	MaxRecipients = 100     // of one mail
 )
 
 // Who services write as: to the person of a ticket, and otherwise.
@@ -40,15 +42,25 @@ type sendParams struct {
 	Text      string   `json:"text,omitempty" doc:"the text; made from the HTML when left out"`
 	HTML      string   `json:"html,omitempty" doc:"the same as HTML, shown by programs that can"`
 	InReplyTo string   `json:"in_reply_to,omitempty" max:"300" doc:"Message-ID of the mail that is answered"`
+	SendAt    string   `json:"send_at,omitempty" max:"40" doc:"when it is sent, RFC 3339, at most a year ahead; until then POST /api/scheduled/{queue_id}/cancel takes it back"`
+	Undo      int      `json:"undo_seconds,omitempty" min:"0" max:"600" doc:"send it so many seconds from now; until then it can be taken back"`
+
+	at time.Time
 }
 
 // Check refuses what no mail can say.
 func (p *sendParams) Check() error {
+	if p.SendAt != "" {
+		var err error
+		if p.at, err = time.Parse(time.RFC3339, p.SendAt); err != nil || p.Undo != 0 {
+			return errs.BadField("send_at", "must be a time such as 2026-12-24T18:00:00Z, and goes without undo_seconds")
+		}
+	}
 	if len(p.To)+len(p.Cc)+len(p.Bcc) == 0 {
 		return errs.Missing("to")
 	}
-	if n := len(p.To) + len(p.Cc) + len(p.Bcc); n > maxRecipients {
-		return errs.BadField("to", "and cc and bcc must be at most %d addresses, and are %d", maxRecipients, n)
+	if n := len(p.To) + len(p.Cc) + len(p.Bcc); n > MaxRecipients {
+		return errs.BadField("to", "and cc and bcc must be at most %d addresses, and are %d", MaxRecipients, n)
 	}
 	if p.Text == "" && p.HTML == "" {
 		return errs.Missing("text")
@@ -94,7 +106,7 @@ type draft struct {
 // atomic runs the transaction of a call, or answers as it did before.
 type atomic func(fn func(tx mailbox.Tx) (api.EmailSent, error)) (any, error)
 
-func (s *Service) send(c *web.Call, in sendParams) (any, error) {
+func (s *Sender) send(c *web.Call, in sendParams) (any, error) {
 	run := func(fn func(tx mailbox.Tx) (api.EmailSent, error)) (any, error) {
 		return web.Update(c, in, s.Store, fn)
 	}
@@ -106,7 +118,7 @@ func (s *Service) send(c *web.Call, in sendParams) (any, error) {
 	return s.submit(c, d, run)
 }
 
-func (s *Service) notify(c *web.Call, in noticeParams) (any, error) {
+func (s *Sender) notify(c *web.Call, in noticeParams) (any, error) {
 	if !c.Caller.Has("email.send") && !c.Caller.Has("email.admin") {
 		return nil, errs.New(errs.Denied, "this address needs the scope email.send or email.admin, and the token carries neither")
 	}
@@ -124,22 +136,22 @@ func (s *Service) notify(c *web.Call, in noticeParams) (any, error) {
 		d.prefix = fmt.Sprintf("ticket-%d.", in.Ticket)
 		d.fields = append(d.fields, [2]string{"X-Veze-Ticket", fmt.Sprint(in.Ticket)})
 	}
-	d.from = mail.Address{Address: s.address(d.user)}
+	d.from = mail.Address{Address: s.Address(d.user)}
 	return s.submit(c, d, run)
 }
 
 // author returns whose mailbox a mail is from and the address to write, which must be the caller's own or an alias of theirs.
-func (s *Service) author(c *web.Call, from string) (user string, addr mail.Address, err error) {
+func (s *Sender) author(c *web.Call, from string) (user string, addr mail.Address, err error) {
 	if from == "" {
 		if c.Caller.User == "" {
 			return "", addr, errs.Missing("from")
 		}
-		return c.Caller.User, mail.Address{Address: s.address(c.Caller.User)}, nil
+		return c.Caller.User, mail.Address{Address: s.Address(c.Caller.User)}, nil
 	}
 	if addr, err = s.parseAddress("from", from); err != nil {
 		return "", addr, err
 	}
-	if user, err = s.named(addr.Address); err != nil {
+	if user, err = s.Named(addr.Address); err != nil {
 		return "", addr, err
 	}
 	local, _ := mailbox.Split(addr.Address)
@@ -150,16 +162,16 @@ func (s *Service) author(c *web.Call, from string) (user string, addr mail.Addre
 	if err != nil {
 		return "", addr, err
 	}
-	if c.Caller.User != "" && has(targets, c.Caller.User) {
+	if c.Caller.User != "" && slices.Contains(targets, c.Caller.User) {
 		return c.Caller.User, addr, nil
 	}
 	return user, addr, c.Caller.ActAs(user, "email.admin")
 }
 
 // parseAddress reads one address as people write it; a local part alone is one of this domain.
-func (s *Service) parseAddress(field, text string) (mail.Address, error) {
+func (s *Sender) parseAddress(field, text string) (mail.Address, error) {
 	if name := strings.TrimPrefix(strings.TrimSpace(text), "@"); !strings.Contains(name, "@") && mailbox.DotAtom(name) {
-		return mail.Address{Address: s.address(name)}, nil
+		return mail.Address{Address: s.Address(name)}, nil
 	}
 	a, err := mail.ParseAddress(text)
 	if err != nil || strings.ContainsFunc(a.Address, unicode.IsControl) {
@@ -169,7 +181,7 @@ func (s *Service) parseAddress(field, text string) (mail.Address, error) {
 }
 
 // recipients reads the lists of addresses and checks that mail can go there.
-func (s *Service) recipients(c *web.Call, d draft) (to, cc []mail.Address, all []string, err error) {
+func (s *Sender) recipients(c *web.Call, d draft) (to, cc []mail.Address, all []string, err error) {
 	for _, l := range []struct {
 		field string
 		texts []string
@@ -181,10 +193,10 @@ func (s *Service) recipients(c *web.Call, d draft) (to, cc []mail.Address, all [
 				return nil, nil, nil, err
 			}
 			local, domain := mailbox.Split(a.Address)
-			if s.ours(domain) {
-				_, err = s.resolve(c.Context(), local)
+			if s.Ours(domain) {
+				err = s.CheckHere(c.Context(), local)
 			} else {
-				err = s.checkOutside(c.Context(), a.Address)
+				err = s.CheckOutside(c.Context(), a.Address)
 			}
 			var reply *smtpd.Reply
 			if errors.As(err, &reply) {
@@ -193,7 +205,7 @@ func (s *Service) recipients(c *web.Call, d draft) (to, cc []mail.Address, all [
 			if err != nil {
 				return nil, nil, nil, err
 			}
-			if !has(all, a.Address) {
+			if !slices.Contains(all, a.Address) {
 				all = append(all, a.Address)
 			}
 			if l.shown != nil {
@@ -205,8 +217,15 @@ func (s *Service) recipients(c *web.Call, d draft) (to, cc []mail.Address, all [
 }
 
 // submit composes a mail and hands it in: mailboxes here have it when submit returns, for others it is in the queue.
-func (s *Service) submit(c *web.Call, d draft, run atomic) (any, error) {
+func (s *Sender) submit(c *web.Call, d draft, run atomic) (any, error) {
+	when := d.at
+	if d.Undo > 0 {
+		when = c.Now.Add(time.Duration(d.Undo) * time.Second)
+	}
 	to, cc, all, err := s.recipients(c, d)
+	if ahead := when.Sub(c.Now); err == nil && !when.IsZero() && (ahead <= 0 || ahead > 366*24*time.Hour) {
+		err = errs.BadField("send_at", "must lie ahead, by a year at most")
+	}
 	if err != nil { // a repeated call is answered as the first one was, whatever the lists say by now
 		return run(func(mailbox.Tx) (api.EmailSent, error) { return api.EmailSent{}, err })
 	}
@@ -215,19 +234,19 @@ func (s *Service) submit(c *web.Call, d draft, run atomic) (any, error) {
 		text = htmlmail.Text(d.HTML, reading.ShownText)
 	}
 	id, received := rand.Text()[:16], c.Now.UTC()
-	messageID := d.prefix + strings.ToLower(id) + "@" + s.ascii
+	messageID := d.prefix + strings.ToLower(id) + "@" + s.Domain
 	raw := compose.Message{From: d.from, To: to, Cc: cc, Subject: d.Subject, Text: text, HTML: d.HTML, InReplyTo: d.InReplyTo, Date: received,
 		MessageID: messageID, Boundary: "part-" + rand.Text(), Fields: d.fields}.Bytes()
-	trace := fmt.Appendf(nil, "Received: by %s with HTTP id %s; %s\r\n", s.ascii, id, received.Format("Mon, 02 Jan 2006 15:04:05 -0700"))
-	in := &incoming{start: s.Now(), free: c.Caller.Demo || c.Caller.Server != "" || c.Caller.Has("email.admin"),
-		env: &smtpd.Envelope{ID: id, Mode: smtpd.Submission, ReversePath: d.from.Address, Recipients: all, User: s.address(d.user), ReceivedAt: received,
+	trace := fmt.Appendf(nil, "Received: by %s with HTTP id %s; %s\r\n", s.Domain, id, received.Format("Mon, 02 Jan 2006 15:04:05 -0700"))
+	m := Mail{NotBefore: when, Free: c.Caller.Demo || c.Caller.Server != "" || c.Caller.Has("email.admin"), Message: smtpd.NewMessage(trace, raw),
+		Envelope: &smtpd.Envelope{ID: id, Mode: smtpd.Submission, ReversePath: d.from.Address, Recipients: all, User: s.Address(d.user), ReceivedAt: received,
 			Traceparent: c.Trace().Traceparent()}}
 	var out any
-	err = s.accept(c.Context(), in, smtpd.NewMessage(trace, raw), func(fn func(tx mailbox.Tx) error) error {
+	err = s.Accept(c.Context(), m, func(store func(tx mailbox.Tx) (Placed, error)) error {
 		var err error
 		out, err = run(func(tx mailbox.Tx) (api.EmailSent, error) {
-			err := fn(tx)
-			return api.EmailSent{ID: in.copyID, QueueID: id, MessageID: messageID, Delivered: in.delivered, Queued: in.queued}, err
+			p, err := store(tx)
+			return api.EmailSent{ID: p.Copy, QueueID: id, MessageID: messageID, Delivered: p.Delivered, Queued: p.Queued, SendAt: api.TimeOf(when)}, err
 		})
 		return err
 	})
