@@ -17,7 +17,7 @@ import (
 const (
 	ticketLife  = time.Minute // of a connect token
 	ticketsMost = 20_000
-	guestSlots  = 10 // each guest is asked again every so many seconds
+	guestSlots  = 5 // each guest is asked again every so many seconds
 )
 
 // Limits are what holds for every connection that speaks a protocol. Servers' tokens and the demo identity have only
