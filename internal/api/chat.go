@@ -27,6 +27,26 @@ type ChatRoomInfo struct {
 	SlowMode  int    `json:"slow_mode_s"` // seconds between two lines of one person; 0 for none
 	Archived  bool   `json:"archived"`    // nothing can be said in it
 	Role      string `json:"role"`        // of the caller; "" for who is no member
+
+	Horizon    int64          `json:"horizon,omitempty"` // seq up to which the log was removed, because its time was over
+	Retention  int            `json:"retention_days"`    // how long lines are kept; 0 for ever
+	Perm       ChatPerm       `json:"perm"`
+	Moderation ChatModeration `json:"moderation"`
+}
+
+// ChatPerm is who may do what in a room.
+type ChatPerm struct {
+	Join    string `json:"join"`    // open, request or invite
+	History string `json:"history"` // all, or joined: what was said since one came
+	Write   string `json:"write"`   // all who may read, members or moderators
+	Invite  string `json:"invite"`  // members or moderators
+	Pin     string `json:"pin"`     // members or moderators
+}
+
+// ChatModeration is how a room's lines are moderated, beside its rules.
+type ChatModeration struct {
+	Closed bool `json:"fail_closed,omitempty"` // lines wait for the external engine: when it does not answer they are refused
+	Engine bool `json:"engine,omitempty"`      // of a direct room: its lines may be sent to the external engine
 }
 
 // ChatMember is somebody who belongs to a room.
@@ -82,6 +102,27 @@ type ChatAttachment struct {
 	Height int    `json:"height,omitempty"`
 }
 
+// OK is the answer where there is nothing else to say.
+type OK struct {
+	OK bool `json:"ok"` // always true
+}
+
+// ChatPin is a line that its room holds up.
+type ChatPin struct {
+	Message  ChatMessage `json:"message"`
+	ByID     int64       `json:"by_id"` // 0 for a service
+	ByHandle string      `json:"by_handle"`
+	PinnedAt Time        `json:"pinned_at"`
+}
+
+// ChatRequest is somebody who asks to come into a room.
+type ChatRequest struct {
+	UserID    int64  `json:"user_id"`
+	Handle    string `json:"handle"`
+	Text      string `json:"text"` // what they say to it
+	CreatedAt Time   `json:"created_at"`
+}
+
 // ChatFound is a line that was searched for, with its room and what of it was found.
 type ChatFound struct {
 	ChatMessage
@@ -118,6 +159,7 @@ type ChatUnread struct {
 	ReadSeq  int64  `json:"read_seq"` // how far they have read
 	Unread   int    `json:"unread"`   // lines of others, counted up to 100
 	Mentions int    `json:"mentions"` // of those, lines that mention them
+	Notify   string `json:"notify"`   // of what they want to hear: all, mentions or none
 }
 
 // ChatReport is a line that somebody holds to be out of order.

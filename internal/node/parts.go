@@ -12,6 +12,9 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/chat"
 	"uniqverse/services/chat/attachment"
+	"uniqverse/services/chat/pins"
+	"uniqverse/services/chat/requests"
+	"uniqverse/services/chat/retention"
 	"uniqverse/services/chat/search"
 	"uniqverse/services/desk"
 	"uniqverse/services/game"
@@ -96,6 +99,8 @@ func (n *Node) chat(_ context.Context, _ *web.Site) (part, error) {
 	}
 	files := attachment.New(attachment.Options{Store: chatstore.NewAttachments(n.db), Folder: folder, Rooms: rooms, Hub: n.hub, Log: log, Now: n.opts.Now})
 	find := search.New(search.Options{Store: chatstore.NewSearch(n.db), Hub: n.hub, Rooms: rooms, Log: log, Now: n.opts.Now})
-	n.services = append(n.services, running{"chat", rooms.Run}, running{"desk", tickets.Run}, running{"attachments", files.Run}, running{"search", find.Run})
-	return part{"chat", "Chat", slices.Concat(rooms.Endpoints(), files.Endpoints(), find.Endpoints(), tickets.Endpoints()), rooms.Discovery()}, nil
+	n.services = append(n.services, running{"chat", rooms.Run}, running{"desk", tickets.Run}, running{"attachments", files.Run}, running{"search", find.Run},
+		running{"retention", retention.New(retention.Options{Store: chatstore.NewRetention(n.db), Log: log, Now: n.opts.Now}).Run})
+	return part{"chat", "Chat", slices.Concat(rooms.Endpoints(), files.Endpoints(), find.Endpoints(),
+		pins.New(chatstore.NewPins(n.db), rooms).Endpoints(), requests.New(chatstore.NewRequests(n.db), rooms).Endpoints(), tickets.Endpoints()), rooms.Discovery()}, nil
 }

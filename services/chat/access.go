@@ -82,6 +82,8 @@ func (r Room) private() bool { return r.Kind != KindGlobal }
 // mayRead is errs.NotFound for a room that the caller must not know of, and errs.Denied for who is banned.
 func mayRead(c web.Caller, r Room, st Standing, now time.Time) error {
 	switch {
+	case r.DeletedAt != 0:
+		return errs.New(errs.NotFound, "Room not found")
 	case c.Has(actForOthers):
 		return nil
 	case st.Ban.holds(now):
@@ -91,6 +93,12 @@ func mayRead(c web.Caller, r Room, st Standing, now time.Time) error {
 	}
 	return errs.New(errs.NotFound, "Room not found")
 }
+
+// Banned reports whether a ban is in force.
+func (st Standing) Banned(now time.Time) bool { return st.Ban.holds(now) }
+
+// MayWrite says why the caller may not write in a room; nil when they may.
+func MayWrite(c web.Caller, r Room, st Standing, now time.Time) error { return mayWrite(c, r, st, now) }
 
 // mayWrite adds to mayRead who is muted and what is closed.
 func mayWrite(c web.Caller, r Room, st Standing, now time.Time) error {
@@ -103,7 +111,7 @@ func mayWrite(c web.Caller, r Room, st Standing, now time.Time) error {
 	if r.ArchivedAt != 0 {
 		return errs.New(errs.Conflict, "the room is archived; nothing can be said in it until it is opened again")
 	}
-	return nil
+	return r.allows(c, st)
 }
 
 // seenFrom is the seq after which the caller sees a room's lines.
@@ -135,7 +143,7 @@ func (s *Service) readable(ctx context.Context, c web.Caller, id int64) (Room, S
 // enter is readable for sockets.
 func (s *Service) enter(ctx context.Context, c web.Caller, id int64) (sockets.Entry, error) {
 	room, st, err := s.readable(ctx, c, id)
-	return sockets.Entry{Head: room.Head, Since: seenFrom(c, st), Audience: audience(room)}, err
+	return sockets.Entry{Head: room.Head, Since: seenFrom(c, st), Horizon: room.Horizon, Audience: audience(room)}, err
 }
 
 // Reader returns the seq after which the caller may read a room, or says why they may not; for what stands beside rooms.
@@ -165,6 +173,26 @@ func entered(c web.Caller, tx Tx, id int64) (Room, Standing, error) {
 	}
 	return room, st, mayRead(c, room, st, tx.Now())
 }
+
+// Log gives an event its place in the room's order, writes it into the room's log and emits it; for what stands beside rooms.
+func (s *Service) Log(c *web.Call, tx Tx, room Room, typ string, payload any) error {
+	_, err := s.log(c, tx, room, typ, payload)
+	return err
+}
+
+// Entered returns a room and the caller's standing in it inside a transaction, or says why they may not read it.
+func Entered(c web.Caller, tx Tx, id int64) (Room, Standing, error) { return entered(c, tx, id) }
+
+// Entered returns a room and the caller's standing in it, or says why they may not read it.
+func (s *Service) Entered(ctx context.Context, c web.Caller, id int64) (Room, Standing, error) {
+	return s.readable(ctx, c, id)
+}
+
+// Moderates reports whether the caller keeps order in the room.
+func Moderates(c web.Caller, st Standing) bool { return moderates(c, st) }
+
+// SeenFrom is the seq after which the caller sees a room's lines.
+func SeenFrom(c web.Caller, st Standing) int64 { return seenFrom(c, st) }
 
 // log gives an event its place in the room's order, writes it into the room's log and emits it.
 func (s *Service) log(c *web.Call, tx Tx, room Room, typ string, payload any) (event.Event, error) {

@@ -113,7 +113,7 @@ func TestRolesAndSettings(t *testing.T) {
 		{"PATCH", "/rooms/1", "pilot", `{"slow_mode_s":21601}`, 422, "slow_mode_s"},
 		{"PATCH", "/rooms/1", "pilot", `{"topic":"a\nb"}`, 422, "one line"},
 		{"PATCH", "/rooms/1", "pilot", `{"topic":"` + strings.Repeat("é", 251) + `"}`, 422, "250"},
-		{"PATCH", "/rooms/1", "pilot", `{"name":"x"}`, 422, `"field":"name"`},
+		{"PATCH", "/rooms/1", "pilot", `{"title":"x"}`, 422, `"field":"title"`},
 		{"PATCH", "/rooms/1", "outsider", `{"topic":"x"}`, 404, "Room not found"},
 		{"PATCH", "/rooms/1", "reader", `{"topic":"x"}`, 403, "chat.write"},
 		{"PATCH", "/rooms/9", "agent", `{"topic":"x"}`, 404, "Room not found"},

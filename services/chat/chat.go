@@ -46,6 +46,10 @@ type Lines interface {
 	// Messages returns lines of a room with a seq above since, newest first.
 	Messages(ctx context.Context, room, since int64, page web.Paging, limit int) ([]Line, error)
 	Message(ctx context.Context, room, id int64) (Line, error)
+	// Following returns the lines of a room that follow a seq at once, newest first.
+	Following(ctx context.Context, room, seq int64, limit int) ([]Line, error)
+	// Mentioning returns the lines that mention the viewer in rooms that they may read, newest first: those with an id below before (0 for all).
+	Mentioning(ctx context.Context, v Viewer, now time.Time, before int64, limit int) ([]Line, error)
 	// Versions returns the texts that a line had before, the oldest first.
 	Versions(ctx context.Context, message int64) ([]api.ChatVersion, error)
 	// Reactions returns the reactions to lines by the lines' ids; those of the user are theirs.
@@ -79,7 +83,9 @@ type LineTx interface {
 	Message(room, id int64) (Line, error)
 	// EditMessage stores the new text, time and mentions of a line, and the text that it had, written at was.
 	EditMessage(m api.ChatMessage, before string, was api.Time) error
-	// DeleteMessage marks a line as taken away, and its files as gone.
+	// NoteEdit remembers the seq of the event that told of an edit.
+	NoteEdit(message, seq int64) error
+	// DeleteMessage marks a line as taken away and its files as gone, and takes its texts out of the log.
 	DeleteMessage(m api.ChatMessage) error
 	// Mention replaces whom the line with the seq mentions.
 	Mention(room, seq int64, before, users []int64) error
@@ -89,6 +95,8 @@ type LineTx interface {
 	React(message, user int64, emoji string, on bool) (count, kinds int, changed bool, err error)
 	// AddReport stores a report; errs.Conflict when this person reported the line before.
 	AddReport(room int64, r api.ChatReport) (int64, error)
+	// SetNotify stores of what in a room somebody wants to hear: all, mentions or none.
+	SetNotify(room, user int64, level string) error
 	// SetRead moves how far somebody has read, never back, and returns how far that is.
 	SetRead(room, user, seq int64) (int64, error)
 	// Pace returns when somebody last spoke in a room with slow mode (unix ms, 0 for never) and notes that they do now.
@@ -103,7 +111,7 @@ type RoomTx interface {
 	// RoomOf returns the direct room of these people (Room.People), or errs.NotFound.
 	RoomOf(people string) (Room, error)
 	AddRoom(r Room) (Room, error)
-	// SaveRoom stores topic, slow mode and whether the room is archived.
+	// SaveRoom stores a room's name and settings; a name that is taken is errs.Conflict. A room with DeletedAt gives its name free.
 	SaveRoom(r Room) error
 	// NextSeq takes the room's next seq; errs.NotFound when there is no such room.
 	NextSeq(room int64) (int64, error)

@@ -49,8 +49,8 @@
 // # What happens to a line
 //
 // An edit, a deletion and a reaction are events of the room like the line itself: each takes the next seq in its own
-// transaction. The log keeps what was said: a line that was taken away is shown without its text, and
-// its texts are for moderators, but a replay tells of it as it was told at first. Presence and
+// transaction. A line that was taken away is shown without its text, which is for moderators, and its texts go from the
+// log: a replay tells that there was a line. Presence and
 // typing have no seq and no replay; a plain socket hears of typing only.
 //
 // Before a line is stored it is asked, in this order and inside the transaction: whether the caller may read and

@@ -166,7 +166,10 @@ func (s *Service) edit(c *web.Call, in editIn) (any, error) {
 		if err := tx.Mention(room.ID, l.Seq, had, l.Mentions); err != nil {
 			return l.ChatMessage, err
 		}
-		_, err = s.log(c, tx, room, event.ChatMessageEdited, messageEdited{l.ID, l.UserID, l.Handle, l.Text, l.EditedAt, l.Mentions})
+		ev, err := s.log(c, tx, room, event.ChatMessageEdited, messageEdited{l.ID, l.UserID, l.Handle, l.Text, l.EditedAt, l.Mentions})
+		if err == nil {
+			err = tx.NoteEdit(l.ID, ev.Seq)
+		}
 		return l.ChatMessage, err
 	})
 }
@@ -321,8 +324,52 @@ func (s *Service) markRead(c *web.Call, in readIn) (any, error) {
 	})
 }
 
+type notifyIn struct {
+	Room  int64  `path:"id" doc:"the room's id"`
+	Level string `json:"level" web:"required" doc:"all, mentions or none"`
+}
+
+// Check refuses a level that does not exist.
+func (in *notifyIn) Check() error {
+	if !slices.Contains([]string{"all", "mentions", "none"}, in.Level) {
+		return errs.BadField("level", "must be all, mentions or none")
+	}
+	return nil
+}
+
+// notify keeps of what in a room the caller wants to hear. It is for clients: /unread says it beside the counts.
+func (s *Service) notify(c *web.Call, tx Tx, in notifyIn) (ok, error) {
+	if c.Caller.ID == 0 {
+		return ok{}, errs.New(errs.Denied, "a service hears of everything")
+	}
+	room, _, err := entered(c.Caller, tx, in.Room)
+	if err != nil {
+		return ok{}, err
+	}
+	return ok{true}, tx.SetNotify(room.ID, c.Caller.ID, in.Level)
+}
+
 func (s *Service) unread(c *web.Call, _ web.None) ([]api.ChatUnread, error) {
 	return s.store.Unread(c.Context(), viewer(c.Caller), 200)
+}
+
+// mentionsIn pages through the lines that mention the caller.
+type mentionsIn struct {
+	Limit  int   `json:"limit,omitempty" min:"1" max:"200" doc:"how many, 1 to 200; 50 when left out"`
+	Before int64 `json:"before,omitempty" min:"1" doc:"lines before the one with this id"`
+}
+
+func (s *Service) mentions(c *web.Call, in mentionsIn) ([]api.ChatMessage, error) {
+	size := web.Paging{Limit: in.Limit}.Size()
+	ls, err := s.store.Mentioning(c.Context(), viewer(c.Caller), s.opts.Now(), in.Before, size+1)
+	if err != nil {
+		return nil, err
+	}
+	if len(ls) > size {
+		ls = ls[:size]
+		setNext(c, "/mentions", "before", ls[size-1].ID, size)
+	}
+	return s.shown(c, ls)
 }
 
 // around returns lines on both sides of one, newest first.

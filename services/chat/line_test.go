@@ -111,7 +111,8 @@ func TestTooManyReactions(t *testing.T) {
 	}
 }
 
-// What a socket hears live and what another gets as replay is the same, to the byte, whatever happens to lines.
+// What a socket hears live and what another gets as replay is the same, to the byte, whatever happens to lines; only
+// the texts of those that were taken away are in no replay.
 func TestReplayOfEveryKindOfEvent(t *testing.T) {
 	w := start(t, "")
 	w.must("POST", "/rooms", "agent", `{"name":"hall","kind":"guild"}`)
@@ -152,6 +153,8 @@ func TestReplayOfEveryKindOfEvent(t *testing.T) {
 	if !strings.Contains(heard[3].raw, `"text":"yes, @agent \u003cb\u003e"`) || !strings.Contains(heard[3].raw, `"mentions":[4]`) {
 		t.Errorf("edited: %s", heard[3].raw)
 	}
+	heard[2].raw = strings.Replace(strings.Replace(heard[2].raw, `"text":"yes"`, `"text":""`, 1), `,"seq":3`, `,"deleted":true,"seq":3`, 1)
+	heard[3].raw = strings.Replace(strings.Replace(heard[3].raw, `"yes, @agent \u003cb\u003e"`, `""`, 1), `,"mentions":[4],"seq":4`, `,"deleted":true,"seq":4`, 1)
 	dir := w.dir
 	for round := range 2 {
 		again, err := readTo(w.socket("/ws/rooms/1?after=0"), 0, 8)
@@ -233,21 +236,21 @@ func TestUnreadAndReadMarks(t *testing.T) {
 		w.must("POST", "/rooms/1/messages", "pilot", `{"text":"`+text+`"}`)
 	}
 	w.walk([]step{
-		{"GET", "/unread", "outsider", "", 200, `"seq":4,"read_seq":0,"unread":3,"mentions":1}]`},
+		{"GET", "/unread", "outsider", "", 200, `"seq":4,"read_seq":0,"unread":3,"mentions":1,"notify":"all"}]`},
 		{"POST", "/rooms/1/read", "outsider", `{}`, 422, `"field":"seq"`},
 		{"POST", "/rooms/1/read", "outsider", `{"seq":5}`, 422, "at most 4"},
 		{"POST", "/rooms/1/read", "outsider", `{"seq":3,"user_id":2}`, 403, "acts for"},
 		{"POST", "/rooms/1/read", "reader", `{"seq":3}`, 404, ""},
 		{"POST", "/rooms/1/read", "outsider", `{"seq":3}`, 200, `{"room_id":1,"seq":3}`},
 		{"POST", "/rooms/1/read", "outsider", `{"seq":2}`, 200, `{"room_id":1,"seq":3}`},
-		{"GET", "/unread", "outsider", "", 200, `"read_seq":3,"unread":1,"mentions":0}]`},
-		{"GET", "/unread", "pilot", "", 200, `"read_seq":4,"unread":0,"mentions":0}]`},
+		{"GET", "/unread", "outsider", "", 200, `"read_seq":3,"unread":1,"mentions":0,"notify":"all"}]`},
+		{"GET", "/unread", "pilot", "", 200, `"read_seq":4,"unread":0,"mentions":0,"notify":"all"}]`},
 		{"POST", "/rooms/2/messages", "", `{"text":"one"}`, 200, ""},
 		{"POST", "/rooms/2/read", "reader", `{"seq":1}`, 200, ""},
 		{"POST", "/rooms/2/messages", "", `{"text":"hey @reader"}`, 200, ""},
-		{"GET", "/unread", "reader", "", 200, `[{"room_id":2,"name":"hall","kind":"global","seq":2,"read_seq":1,"unread":1,"mentions":1}]`},
+		{"GET", "/unread", "reader", "", 200, `[{"room_id":2,"name":"hall","kind":"global","seq":2,"read_seq":1,"unread":1,"mentions":1,"notify":"all"}]`},
 		{"DELETE", "/rooms/2/messages/5", "", "", 200, ""},
-		{"GET", "/unread", "reader", "", 200, `"unread":0,"mentions":0}]`},
+		{"GET", "/unread", "reader", "", 200, `"unread":0,"mentions":0,"notify":"all"}]`},
 		{"POST", "/rooms/1/kick", "pilot", `{"user_id":5}`, 200, ""},
 		{"GET", "/unread", "outsider", "", 200, `[]`},
 	})

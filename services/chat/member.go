@@ -36,9 +36,13 @@ const (
 // new, or the member.
 type roomUpdated struct {
 	Kind     string        `json:"kind"`
+	Name     *string       `json:"name,omitempty"`
 	Topic    *string       `json:"topic,omitempty"`
 	SlowMode *int          `json:"slow_mode_s,omitempty"`
 	Archived *bool         `json:"archived,omitempty"`
+	Deleted  bool          `json:"deleted,omitempty"`
+	Keep     *int          `json:"retention_days,omitempty"`
+	Perm     *Perm         `json:"perm,omitempty"`
 	Member   *memberChange `json:"member,omitempty"`
 	By       int64         `json:"by"` // user_id; 0 for a service
 }
@@ -97,9 +101,9 @@ func cleanRole(role string) (string, error) {
 	return role, nil
 }
 
-// since is what a new member of a room does not see: a party's lines from before they came.
+// since is what a new member of a room does not see: in a party, and where it is set so, the lines from before they came.
 func since(r Room) int64 {
-	if r.Kind == KindParty {
+	if r.history() == HistoryJoined {
 		return r.Head
 	}
 	return 0

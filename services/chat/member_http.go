@@ -57,8 +57,8 @@ func (s *Service) joinRoom(c *web.Call, in whoIn) (any, error) {
 		return nil, err
 	}
 	return web.Update(c, in, s.store, func(tx Tx) (api.ChatMember, error) {
-		room, _, err := entered(c.Caller, tx, in.Room)
-		if err != nil {
+		room, own, err := entered(c.Caller, tx, in.Room)
+		if err != nil && !(errs.Is(err, errs.NotFound) && room.Knock() == JoinOpen) {
 			return api.ChatMember{}, err
 		}
 		st, err := tx.Standing(room.ID, who.ID)
@@ -71,8 +71,16 @@ func (s *Service) joinRoom(c *web.Call, in whoIn) (any, error) {
 		if room.Kind == KindDM {
 			return api.ChatMember{}, errs.New(errs.Denied, "nobody joins a direct room; open one of your own with POST /dm")
 		}
+		if st.Role == "" && room.Permissions().Join != JoinOpen && !moderates(c.Caller, own) && !(room.Kind == KindSupport && c.Caller.Has("ticket.manage")) {
+			return api.ChatMember{}, errs.New(errs.Denied, "this room is entered by invitation or request; ask with POST %s/requests", roomPath(room.ID))
+		}
 		return s.admit(c, tx, room, who, RoleMember)
 	})
+}
+
+// Admit is admit for what stands beside rooms.
+func (s *Service) Admit(c *web.Call, tx Tx, room Room, who people.Person, role string) (api.ChatMember, error) {
+	return s.admit(c, tx, room, who, role)
 }
 
 // admit makes somebody a member; one who is a member already stays what they are.
@@ -216,6 +224,8 @@ func mayGive(c web.Caller, room Room, st Standing, had, role string) error {
 		return nil
 	case own < rank(RoleMember):
 		return errs.New(errs.Denied, "only members invite others")
+	case had == "" && !Holds(room.Permissions().Invite, c, st):
+		return errs.New(errs.Denied, "only moderators invite others into this room")
 	case had != "" && had != role && (own < rank(RoleModerator) || own <= rank(had)):
 		return errs.New(errs.Denied, "as %s you cannot change the role of a member who is %s", st.Role, had)
 	case rank(role) > own || rank(role) > rank(RoleMember) && own < rank(RoleOwner):

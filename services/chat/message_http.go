@@ -15,13 +15,17 @@ import (
 type messagesIn struct {
 	ID     int64 `path:"id" doc:"the room's id"`
 	Around int64 `json:"around,omitempty" min:"1" doc:"lines on both sides of the one with this id; goes with limit alone"`
+	From   int64 `json:"since_seq,omitempty" min:"1" doc:"the lines that follow this seq at once; goes with limit alone"`
 	web.Paging
 }
 
 // Check refuses two places at once.
 func (in *messagesIn) Check() error {
-	if in.Around != 0 && (in.Before != 0 || in.After != 0 || in.Offset != 0) {
-		return errs.BadField("around", "goes with limit alone, not with before, after or offset")
+	if in.Around != 0 && (in.Before != 0 || in.After != 0 || in.Offset != 0 || in.From != 0) {
+		return errs.BadField("around", "goes with limit alone, not with before, after, offset or since_seq")
+	}
+	if in.From != 0 && (in.Before != 0 || in.After != 0 || in.Offset != 0) {
+		return errs.BadField("since_seq", "goes with limit alone, not with before, after or offset")
 	}
 	return nil
 }
@@ -40,12 +44,18 @@ func (s *Service) messages(c *web.Call, in messagesIn) ([]api.ChatMessage, error
 		}
 		return s.shown(c, ls)
 	}
-	ms, err := s.store.Messages(c.Context(), in.ID, since, in.Paging, size+1)
+	forward := in.After > 0 && in.Before == 0 || in.From > 0
+	var ms []Line
+	if in.From > 0 {
+		ms, err = s.store.Following(c.Context(), in.ID, max(since, in.From), size+1)
+	} else {
+		ms, err = s.store.Messages(c.Context(), in.ID, since, in.Paging, size+1)
+	}
 	if err != nil {
 		return nil, err
 	}
 	path := fmt.Sprintf("/rooms/%d/messages", in.ID)
-	forward := in.After > 0 && in.Before == 0 // the lines just after one: what is too many is the newest
+	// Forward, what is too many is the newest.
 	switch more := len(ms) > size; {
 	case more && forward:
 		ms = ms[1:]

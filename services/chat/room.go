@@ -32,7 +32,12 @@ type Room struct {
 	Topic      string
 	SlowMode   int      // seconds between two lines of one person; 0 for none
 	ArchivedAt api.Time // 0 while it is in use
-	People     string   // of a direct room: the sorted ids of its two people, "1 2"; "" for others
+	DeletedAt  api.Time // 0 while it is there
+	Horizon    int64    // seq up to which its log was removed
+	Retention  int      // days that lines are kept; Forever, or AsItsKind
+	Perm       Perm     // what differs from its kind
+	Moderation api.ChatModeration
+	People     string // of a direct room: the sorted ids of its two people, "1 2"; "" for others
 }
 
 // RoomFilter narrows a list of rooms; the zero value leaves them all.

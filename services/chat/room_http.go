@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"uniqverse/internal/api"
@@ -115,12 +114,7 @@ func (s *Service) createRoom(c *web.Call, tx Tx, in newRoomIn) (api.ChatRoom, er
 			return api.ChatRoom{}, err
 		}
 	}
-	taken, err := tx.RoomByName(in.Name)
-	if err == nil {
-		c.Header().Set("Location", c.URL(roomPath(taken.ID)))
-		return api.ChatRoom{}, errs.New(errs.Conflict, "a room with this name exists already: it is room %d at %s", taken.ID, roomPath(taken.ID))
-	}
-	if !errs.Is(err, errs.NotFound) {
+	if err := nameIsFree(c, tx, in.Name); err != nil {
 		return api.ChatRoom{}, err
 	}
 	var owner []people.Person
@@ -134,7 +128,7 @@ func (s *Service) createRoom(c *web.Call, tx Tx, in newRoomIn) (api.ChatRoom, er
 // addRoom stores a room with its first members: the first is the owner, save in a direct room,
 // where all are alike.
 func (s *Service) addRoom(c *web.Call, tx Tx, r Room, members ...people.Person) (Room, error) {
-	r.CreatedAt = api.TimeOf(tx.Now())
+	r.CreatedAt, r.Retention = api.TimeOf(tx.Now()), AsItsKind
 	r, err := tx.AddRoom(r)
 	if err != nil {
 		return r, err
@@ -155,68 +149,6 @@ func (s *Service) addRoom(c *web.Call, tx Tx, r Room, members ...people.Person) 
 	ev.Room, ev.User = r.ID, audience(r)
 	tx.Emit(event.StreamChat, ev)
 	return r, nil
-}
-
-// patchIn changes a room's settings; what is left out stays.
-type patchIn struct {
-	ID       int64   `path:"id" doc:"the room's id"`
-	Topic    *string `json:"topic,omitempty" max:"250" doc:"what the room is about, one line; \"\" takes it away"`
-	SlowMode *int    `json:"slow_mode_s,omitempty" min:"0" max:"21600" doc:"seconds between two lines of one person; 0 turns it off"`
-	Archived *bool   `json:"archived,omitempty" doc:"true closes the room for new lines, false opens it again"`
-}
-
-// Check refuses a change of nothing and a topic over lines.
-func (in *patchIn) Check() error {
-	if in.Topic == nil && in.SlowMode == nil && in.Archived == nil {
-		return errs.BadField("topic", "or slow_mode_s or archived is required: there is nothing to change")
-	}
-	if in.Topic == nil {
-		return nil
-	}
-	*in.Topic = strings.TrimSpace(*in.Topic)
-	return text.OneLine("topic", *in.Topic)
-}
-
-func (s *Service) patchRoom(c *web.Call, tx Tx, in patchIn) (api.ChatRoomInfo, error) {
-	room, st, err := entered(c.Caller, tx, in.ID)
-	if err != nil {
-		return api.ChatRoomInfo{}, err
-	}
-	if !moderates(c.Caller, st) {
-		return api.ChatRoomInfo{}, errs.New(errs.Denied, "only the room's owner and moderators change its settings")
-	}
-	was := room
-	change := roomUpdated{Kind: room.Kind, By: c.Caller.ID}
-	if in.Topic != nil && *in.Topic != room.Topic {
-		room.Topic, change.Topic = *in.Topic, in.Topic
-	}
-	if in.SlowMode != nil && *in.SlowMode != room.SlowMode {
-		room.SlowMode, change.SlowMode = *in.SlowMode, in.SlowMode
-	}
-	if in.Archived != nil && *in.Archived != (room.ArchivedAt != 0) {
-		room.ArchivedAt, change.Archived = 0, in.Archived
-		if *in.Archived {
-			room.ArchivedAt = api.TimeOf(tx.Now())
-		}
-	}
-	if room == was {
-		return s.info(room, st), nil
-	}
-	if err := tx.SaveRoom(room); err != nil {
-		return api.ChatRoomInfo{}, err
-	}
-	typ := event.ChatRoomUpdated
-	if room.ArchivedAt != 0 && was.ArchivedAt == 0 {
-		typ = event.ChatRoomArchived
-	}
-	ev, err := s.log(c, tx, room, typ, change)
-	room.Head = ev.Seq
-	return s.info(room, st), err
-}
-
-func (s *Service) info(r Room, st Standing) api.ChatRoomInfo {
-	return api.ChatRoomInfo{ChatRoom: r.ChatRoom, CreatedBy: r.CreatedBy, CreatedAt: r.CreatedAt, Seq: r.Head, Epoch: s.opts.Hub.Epoch(),
-		Topic: r.Topic, SlowMode: r.SlowMode, Archived: r.ArchivedAt != 0, Role: st.Role}
 }
 
 // partyName is the name of a party that nobody named.

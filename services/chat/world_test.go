@@ -26,6 +26,9 @@ import (
 	"uniqverse/services/chat"
 	"uniqverse/services/chat/attachment"
 	"uniqverse/services/chat/live"
+	"uniqverse/services/chat/pins"
+	"uniqverse/services/chat/requests"
+	"uniqverse/services/chat/retention"
 	"uniqverse/services/chat/search"
 	"uniqverse/services/xengine"
 	"uniqverse/store"
@@ -119,6 +122,7 @@ type world struct {
 
 	files *attachment.Service
 	find  *search.Service
+	old   *retention.Sweeper
 	stop  func()
 }
 
@@ -131,7 +135,8 @@ func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOpt
 	w := &world{t: t, dir: dir}
 	ctx := context.Background()
 	var err error
-	w.db, err = store.Open(ctx, store.Options{Dir: dir, Publish: func(stream string, evs []event.Event) {
+	now := time.Now
+	w.db, err = store.Open(ctx, store.Options{Dir: dir, Now: func() time.Time { return now() }, Publish: func(stream string, evs []event.Event) {
 		if _, err := w.hub.Publish(ctx, stream, evs...); err != nil {
 			t.Errorf("publish: %v", err)
 		}
@@ -148,6 +153,9 @@ func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOpt
 	for _, c := range change {
 		c(&opts, &hubOpts)
 	}
+	if opts.Now != nil {
+		now = opts.Now
+	}
 	if w.hub, err = hub.NewLocal(ctx, hubOpts); err != nil {
 		t.Fatal(err)
 	}
@@ -159,11 +167,13 @@ func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOpt
 	}
 	w.files = attachment.New(attachment.Options{Store: chatstore.NewAttachments(w.db), Folder: folder, Rooms: w.svc, Hub: w.hub, Now: opts.Now})
 	w.find = search.New(search.Options{Store: chatstore.NewSearch(w.db), Hub: w.hub, Rooms: w.svc, Now: opts.Now})
+	w.old = retention.New(retention.Options{Store: chatstore.NewRetention(w.db), Now: opts.Now})
 	set, err := templates.New(templates.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := web.New(web.Options{Service: "chat", Title: "Chat", Version: "0", Discovery: w.svc.Discovery(), Endpoints: slices.Concat(w.svc.Endpoints(), w.files.Endpoints(), w.find.Endpoints()), Auth: who{}, Templates: set,
+	h, err := web.New(web.Options{Service: "chat", Title: "Chat", Version: "0", Discovery: w.svc.Discovery(), Endpoints: slices.Concat(w.svc.Endpoints(), w.files.Endpoints(), w.find.Endpoints(),
+		pins.New(chatstore.NewPins(w.db), w.svc).Endpoints(), requests.New(chatstore.NewRequests(w.db), w.svc).Endpoints()), Auth: who{}, Templates: set,
 		Site: site, Metrics: metrics.NewSet(), Log: slog.New(slog.DiscardHandler), Now: time.Now, Limits: web.Limits{PerUser: 1e6, UserBurst: 1e6}})
 	if err != nil {
 		t.Fatal(err)

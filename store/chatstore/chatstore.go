@@ -42,10 +42,26 @@ func (s Store) Update(ctx context.Context, once *web.Once, fn func(chat.Tx) erro
 	return s.db.Write(ctx, once, func(tx *store.Tx) error { return fn(txn{tx}) })
 }
 
-const roomColumns = `r.id, r.name, r.kind, r.head, r.created_by, r.created_at, r.topic, r.slow_mode_s, r.archived_at, COALESCE(r.people, '')`
+const roomColumns = `r.id, r.name, r.kind, r.head, r.created_by, r.created_at, r.topic, r.slow_mode_s, r.archived_at, COALESCE(r.people, ''),
+	r.deleted_at, r.horizon, COALESCE(r.retention_days, -1), r.perm, r.moderation`
 
 func roomFields(r *chat.Room) []any {
-	return []any{&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt, &r.Topic, &r.SlowMode, &r.ArchivedAt, &r.People}
+	return []any{&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt, &r.Topic, &r.SlowMode, &r.ArchivedAt, &r.People, &r.DeletedAt, &r.Horizon, &r.Retention, asJSON{&r.Perm}, asJSON{&r.Moderation}}
+}
+
+// asJSON scans a text of JSON into what it points to; "" leaves that as it is.
+type asJSON struct{ to any }
+
+// Scan implements sql.Scanner.
+func (j asJSON) Scan(from any) error {
+	text, ok := from.(string)
+	if !ok {
+		return fmt.Errorf("scan %T as JSON", from)
+	}
+	if text == "" {
+		return nil
+	}
+	return json.Unmarshal([]byte(text), j.to)
 }
 
 func scanRoom(row store.RowScanner) (chat.Room, error) {
@@ -222,14 +238,29 @@ func (tx txn) AddRoom(r chat.Room) (chat.Room, error) {
 	if r.People != "" {
 		people = r.People
 	}
-	err := tx.QueryRow(`INSERT INTO chat_rooms (name, kind, head, created_by, created_at, people) VALUES ($1, $2, 0, $3, $4, $5) RETURNING id`,
+	err := tx.QueryRow(`INSERT INTO chat_rooms (name, kind, head, created_by, created_at, people, emptied_at) VALUES ($1, $2, 0, $3, $4, $5, $4) RETURNING id`,
 		r.Name, r.Kind, r.CreatedBy, int64(r.CreatedAt), people).Scan(&r.ID)
 	return r, store.Failed(err)
 }
 
 // SaveRoom stores the settings of a room.
 func (tx txn) SaveRoom(r chat.Room) error {
-	_, err := tx.Exec(`UPDATE chat_rooms SET topic = $2, slow_mode_s = $3, archived_at = $4 WHERE id = $1`, r.ID, r.Topic, r.SlowMode, int64(r.ArchivedAt))
+	perm, err := json.Marshal(r.Perm)
+	if err != nil {
+		return err
+	}
+	moderation, err := json.Marshal(r.Moderation)
+	if err != nil {
+		return err
+	}
+	if r.DeletedAt != 0 {
+		r.Name = fmt.Sprintf("%d\x1f%s", r.ID, r.Name) // a control character is in no name that somebody may give
+		_, err = tx.Exec(`UPDATE chat_rooms SET people = NULL WHERE id = $1`, r.ID)
+	}
+	if err == nil {
+		_, err = tx.Exec(`UPDATE chat_rooms SET topic = $2, slow_mode_s = $3, archived_at = $4, name = $5, retention_days = NULLIF($6, -1), perm = $7, moderation = $8, deleted_at = $9 WHERE id = $1`,
+			r.ID, r.Topic, r.SlowMode, int64(r.ArchivedAt), r.Name, r.Retention, string(perm), string(moderation), int64(r.DeletedAt))
+	}
 	return err
 }
 

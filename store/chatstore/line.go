@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
@@ -43,10 +44,10 @@ func oneMessage(row store.RowScanner) (chat.Line, error) {
 	return m, store.Failed(err)
 }
 
-// Messages returns lines of a room with a seq above since, newest first. With After alone they are those that follow it at once.
+// Messages returns lines of a room with a seq above since, newest first; a row that only keeps its id (retention) is none. With After alone they are those that follow it at once.
 func (s Store) Messages(ctx context.Context, room, since int64, p web.Paging, limit int) ([]chat.Line, error) {
 	forward := p.After > 0 && p.Before == 0
-	query := `SELECT ` + messageColumns + ` FROM chat_messages WHERE room_id = $1 AND id < $2 AND id > $3 AND seq > $6`
+	query := `SELECT ` + messageColumns + ` FROM chat_messages WHERE room_id = $1 AND id < $2 AND id > $3 AND seq > $6 AND handle <> ''`
 	if forward {
 		query += ` ORDER BY id LIMIT $4 OFFSET $5`
 	} else {
@@ -59,6 +60,25 @@ func (s Store) Messages(ctx context.Context, room, since int64, p web.Paging, li
 	}
 	return out, err
 }
+
+// Following returns the lines of a room that follow a seq at once, newest first.
+func (s Store) Following(ctx context.Context, room, seq int64, limit int) ([]chat.Line, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+messageColumns+` FROM chat_messages WHERE room_id = $1 AND seq > $2 AND handle <> '' ORDER BY seq LIMIT $3`, room, seq, limit)
+	out, err := store.CollectRows(rows, err, scanMessage)
+	slices.Reverse(out)
+	return out, err
+}
+
+// Mentioning returns the lines that mention the viewer, newest first.
+func (s Store) Mentioning(ctx context.Context, v chat.Viewer, now time.Time, before int64, limit int) ([]chat.Line, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+prefixed(messageColumns)+` FROM chat_mentions n JOIN chat_messages m ON m.room_id = n.room_id AND m.seq = n.seq JOIN chat_rooms r ON r.id = n.room_id
+		WHERE n.user_id = $1 AND m.id < $5 AND m.deleted_at = 0 AND `+visible+` AND `+unbanned+` AND `+sinceJoined+` ORDER BY m.id DESC LIMIT $6`,
+		append(viewerArgs(v), now.UnixMilli(), store.Below(before), limit)...)
+	return store.CollectRows(rows, err, scanMessage)
+}
+
+// prefixed are the columns of lines as m's.
+func prefixed(columns string) string { return `m.` + strings.ReplaceAll(columns, `, `, `, m.`) }
 
 const messageQuery = `SELECT ` + messageColumns + ` FROM chat_messages WHERE room_id = $1 AND id = $2`
 
@@ -113,14 +133,15 @@ func (s Store) Unread(ctx context.Context, v chat.Viewer, limit int) ([]api.Chat
 	const seen = `COALESCE(d.seq, j.joined_seq, 0)`
 	rows, err := s.db.Query(ctx, `SELECT r.id, r.name, r.kind, r.head, `+seen+`,
 		(SELECT COUNT(*) FROM (SELECT 1 FROM chat_messages l WHERE l.room_id = r.id AND l.seq > `+seen+` AND l.user_id <> $1 AND l.deleted_at = 0 LIMIT $5) AS c),
-		(SELECT COUNT(*) FROM (SELECT 1 FROM chat_mentions n WHERE n.user_id = $1 AND n.room_id = r.id AND n.seq > `+seen+` LIMIT $5) AS c)
+		(SELECT COUNT(*) FROM (SELECT 1 FROM chat_mentions n WHERE n.user_id = $1 AND n.room_id = r.id AND n.seq > `+seen+` LIMIT $5) AS c),
+		COALESCE((SELECT o.level FROM chat_notify o WHERE o.user_id = $1 AND o.room_id = r.id), 'all')
 		FROM (SELECT room_id FROM chat_members WHERE user_id = $1 UNION SELECT room_id FROM chat_reads WHERE user_id = $1) AS k
 		JOIN chat_rooms r ON r.id = k.room_id
 		LEFT JOIN chat_reads d ON d.room_id = r.id AND d.user_id = $1
 		LEFT JOIN chat_members j ON j.room_id = r.id AND j.user_id = $1
 		WHERE `+visible+` ORDER BY r.id LIMIT $4`, append(viewerArgs(v), limit, unreadMost)...)
 	return store.CollectRows(rows, err, func(row store.RowScanner) (u api.ChatUnread, err error) {
-		err = row.Scan(&u.RoomID, &u.Name, &u.Kind, &u.Seq, &u.ReadSeq, &u.Unread, &u.Mentions)
+		err = row.Scan(&u.RoomID, &u.Name, &u.Kind, &u.Seq, &u.ReadSeq, &u.Unread, &u.Mentions, &u.Notify)
 		return u, err
 	})
 }
@@ -169,9 +190,33 @@ func (tx txn) EditMessage(m api.ChatMessage, before string, was api.Time) error 
 	return err
 }
 
-// DeleteMessage marks a line as taken away, and its files as gone.
+// NoteEdit remembers where the log tells of an edit.
+func (tx txn) NoteEdit(message, seq int64) error {
+	_, err := tx.Exec(`INSERT INTO chat_edits (message_id, seq) VALUES ($1, $2)`, message, seq)
+	return err
+}
+
+// redact sets what is left of an event that told of a line that is gone.
+const redact = `UPDATE chat_events SET payload = json_set(json_remove(payload, '$.attachments', '$.mentions'), '$.text', '', '$.deleted', json('true')) WHERE room_id = $1 AND `
+
+// silence takes a line's texts out of its room's log.
+func (tx txn) silence(room, message, seq int64) error {
+	if _, err := tx.Exec(redact+`seq = $2`, room, seq); err != nil {
+		return err
+	}
+	_, err := tx.Exec(redact+`seq IN (SELECT seq FROM chat_edits WHERE message_id = $2)`, room, message)
+	return err
+}
+
+// DeleteMessage marks a line as taken away and its files as gone, and takes its texts out of the log.
 func (tx txn) DeleteMessage(m api.ChatMessage) error {
 	if _, err := tx.Exec(`UPDATE chat_messages SET deleted_at = $2 WHERE id = $1`, m.ID, tx.Now().UnixMilli()); err != nil {
+		return err
+	}
+	if err := tx.silence(m.RoomID, m.ID, m.Seq); err != nil {
+		return err
+	}
+	if err := tx.unpin(m.ID); err != nil {
 		return err
 	}
 	if err := tx.detach(m.ID); err != nil {

@@ -11,7 +11,7 @@ import (
 )
 
 // visible is the rooms that a viewer ($1 user, $2 all, $3 desk) may find.
-const visible = `(r.kind = 'global' OR $2 = 1 OR ($3 = 1 AND r.kind = 'support') OR EXISTS (SELECT 1 FROM chat_members v WHERE v.room_id = r.id AND v.user_id = $1))`
+const visible = `r.deleted_at = 0 AND (r.kind = 'global' OR $2 = 1 OR ($3 = 1 AND r.kind = 'support') OR EXISTS (SELECT 1 FROM chat_members v WHERE v.room_id = r.id AND v.user_id = $1))`
 
 func viewerArgs(v chat.Viewer) []any { return []any{v.User, flag(v.All), flag(v.Desk)} }
 
@@ -104,12 +104,21 @@ func oneMember(row store.RowScanner) (chat.Member, error) {
 func (tx txn) PutMember(m chat.Member) error {
 	_, err := tx.Exec(`INSERT INTO chat_members (room_id, user_id, handle, role, joined_seq, joined_at) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (room_id, user_id) DO UPDATE SET handle = excluded.handle, role = excluded.role`, m.Room, m.UserID, m.Handle, m.Role, m.Since, int64(m.JoinedAt))
+	if err == nil {
+		_, err = tx.Exec(`UPDATE chat_rooms SET emptied_at = 0 WHERE id = $1 AND emptied_at > 0`, m.Room)
+	}
+	if err == nil {
+		_, err = tx.Exec(`DELETE FROM chat_requests WHERE room_id = $1 AND user_id = $2`, m.Room, m.UserID)
+	}
 	return err
 }
 
 // RemoveMember takes a member out; one who is none already is no error.
 func (tx txn) RemoveMember(room, user int64) error {
 	_, err := tx.Exec(`DELETE FROM chat_members WHERE room_id = $1 AND user_id = $2`, room, user)
+	if err == nil {
+		_, err = tx.Exec(`UPDATE chat_rooms SET emptied_at = $2 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM chat_members m WHERE m.room_id = $1)`, room, tx.Now().UnixMilli())
+	}
 	return err
 }
 

@@ -3,7 +3,6 @@ package chatstore
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"uniqverse/internal/event"
@@ -117,10 +116,13 @@ func searchQuery(v chat.Viewer, q search.Query, room, before int64, now time.Tim
 	if !q.After.IsZero() {
 		where += ` AND m.created_at >= ` + arg(q.After.UnixMilli())
 	}
-	return `SELECT m.` + strings.ReplaceAll(messageColumns, `, `, `, m.`) + `, r.name, r.kind FROM ` + from + ` JOIN chat_rooms r ON r.id = m.room_id
-		WHERE m.deleted_at = 0 AND ` + visible + ` AND ` + unbanned + ` AND ($2 = 1 OR m.seq > COALESCE((SELECT j.joined_seq FROM chat_members j WHERE j.room_id = r.id AND j.user_id = $1), 0))` +
+	return `SELECT ` + prefixed(messageColumns) + `, r.name, r.kind FROM ` + from + ` JOIN chat_rooms r ON r.id = m.room_id
+		WHERE m.deleted_at = 0 AND ` + visible + ` AND ` + unbanned + ` AND ` + sinceJoined +
 		where + ` ORDER BY ` + order + ` DESC LIMIT $6`, args
 }
+
+// sinceJoined leaves out what a viewer ($1 user, $2 all) does not see of a room: the lines from before they came.
+const sinceJoined = `($2 = 1 OR m.seq > COALESCE((SELECT j.joined_seq FROM chat_members j WHERE j.room_id = r.id AND j.user_id = $1), 0))`
 
 // unbanned leaves out the rooms from which a viewer ($1 user, $2 all) is banned at $4.
 const unbanned = `($2 = 1 OR NOT EXISTS (SELECT 1 FROM chat_sanctions b WHERE b.room_id = r.id AND b.user_id = $1 AND b.kind = 'ban' AND (b.until = 0 OR b.until > $4)))`

@@ -73,10 +73,11 @@ func (p *Place) From(after *int64, epoch string) (from int64, lost bool) {
 	if after == nil {
 		return p.Head, false
 	}
-	if epoch != "" && epoch != p.srv.Epoch() || *after > p.Head {
+	from = max(*after, p.Since)
+	if epoch != "" && epoch != p.srv.Epoch() || *after > p.Head || from < p.Horizon {
 		return p.Head, true
 	}
-	return max(*after, p.Since), false
+	return from, false
 }
 
 // Leave gives the place back; nothing of the room is written any more. It may be called more than once.

@@ -17,6 +17,7 @@ import (
 type Entry struct {
 	Head     int64  // seq of the room's newest event
 	Since    int64  // they see what has a higher seq
+	Horizon  int64  // seq up to which the room's log was removed
 	Audience string // the User of the room's events: "" where they are for everybody
 }
 
