@@ -137,6 +137,19 @@ type Config struct {
 	// The password that belongs to EMAIL_SMARTHOST_USER.
 	SmarthostPassword Secret `env:"EMAIL_SMARTHOST_PASSWORD" unset:"no sign-in" kind:"secret"`
 
+	// The score from which on a message goes to Junk. People may choose another one for their own mail; GET
+	// /api/spam/rules of the mail service lists what makes the score. Lower finds more and errs more often.
+	SpamJunkAt float64 `env:"EMAIL_SPAM_JUNK" default:"5" kind:"junk-score"`
+
+	// A worker of the scanner rspamd, which is then asked about each message from elsewhere, such as
+	// `http://127.0.0.1:11333`. What it says becomes a part of the score. A scanner that does not answer
+	// within seconds is left out.
+	Rspamd string `env:"EMAIL_RSPAMD" unset:"none" kind:"url"`
+
+	// A mail filter (milter protocol), as `host:port`, which is then shown each message from elsewhere. It
+	// changes nothing; what it says becomes a part of the score, as with EMAIL_RSPAMD.
+	Milter string `env:"EMAIL_MILTER" unset:"none" kind:"milter"`
+
 	// The file with the certificate chain (PEM) for STARTTLS and for the submissions port.
 	// Goes with EMAIL_TLS_KEY; set both or neither. When neither is set, a self-signed pair
 	// is made in the data folder at the first start: good for trying out, but other servers

@@ -291,6 +291,8 @@ func (c *Config) checkOutbound() error {
 		return errors.New("EMAIL_OUTBOUND is \"smarthost\", but EMAIL_SMARTHOST is not set; set it to a server such as mail.example.org:587")
 	case c.Outbound == "direct" && c.Smarthost != "":
 		return fmt.Errorf("EMAIL_OUTBOUND is \"direct\", but EMAIL_SMARTHOST is %q; unset one of the two", c.Smarthost)
+	case c.SpamRefuse != 0 && c.SpamRefuse < c.SpamJunkAt:
+		return fmt.Errorf("EMAIL_SPAM_REFUSE is %q, which is below EMAIL_SPAM_JUNK (%g): what is not even junk would be refused; set it higher", fmt.Sprint(c.SpamRefuse), c.SpamJunkAt)
 	case (c.SmarthostUser == "") != (c.SmarthostPassword == ""):
 		return errors.New("EMAIL_SMARTHOST_USER and EMAIL_SMARTHOST_PASSWORD go together, and one of them is not set; set both or neither")
 	case c.SmarthostUser != "" && c.Smarthost == "":

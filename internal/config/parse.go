@@ -68,6 +68,10 @@ func parse(kind, text string) (any, error) {
 		return parseDNS(text)
 	case "host-port":
 		return parseHostPort(text, "a server such as mail.example.org:587")
+	case "milter":
+		return parseHostPort(text, "a filter such as 127.0.0.1:11332")
+	case "junk-score":
+		return parseJunkScore(text)
 	case "file":
 		return parseFile(text)
 	case "url":
@@ -406,6 +410,14 @@ func parseRatio(text string) (float64, error) {
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || math.IsNaN(f) || f < 0 || f > 1 {
 		return 0, errors.New("which is not a part of the whole; set it to a number from 0 to 1")
+	}
+	return f, nil
+}
+
+func parseJunkScore(text string) (float64, error) {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(f) || f < 1 || f > 100 {
+		return 0, errors.New("which is no score; set it to a number from 1 to 100")
 	}
 	return f, nil
 }

@@ -19,6 +19,9 @@ import (
 	"uniqverse/services/email/mtasts"
 	"uniqverse/services/email/refusals"
 	"uniqverse/services/email/signer"
+	"uniqverse/services/email/spam"
+	"uniqverse/services/email/spam/milter"
+	"uniqverse/services/email/spam/rspamd"
 	"uniqverse/services/email/webmail"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/cert"
@@ -48,7 +51,11 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
-	s, err := email.New(email.Options{Deliverer: out, Signer: signer.New(filepath.Join(n.cfg.DataDir, "dkim"), n.cfg.Domain, n.opts.Now), HoldAll: n.cfg.OutboundMode() == "hold", SpamRefuse: n.cfg.SpamRefuse, Enforce: n.cfg.EnforcesPolicy(),
+	scanners, err := n.scanners()
+	if err != nil {
+		return part{}, err
+	}
+	s, err := email.New(email.Options{Deliverer: out, Signer: signer.New(filepath.Join(n.cfg.DataDir, "dkim"), n.cfg.Domain, n.opts.Now), HoldAll: n.cfg.OutboundMode() == "hold", SpamRefuse: n.cfg.SpamRefuse, Enforce: n.cfg.EnforcesPolicy(), JunkAt: n.cfg.SpamJunkAt, Scanners: scanners,
 		Store: mailstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Demo: n.cfg.DemoIdentity(),
 		Dir: filepath.Join(n.cfg.DataDir, "mail"), SMTPPort: n.listeners.smtpPort(smtpd.MX), Log: log, Now: n.opts.Now, Metrics: n.metrics, DiskFull: store.IsFull})
 	if err != nil {
@@ -90,6 +97,21 @@ func (n *Node) gate(s *email.Service, dns *dnsclient.Client) *policy.Gate {
 		n.services = append(n.services, running{name: "greylist", run: o.Greylist.Run})
 	}
 	return policy.New(s, o)
+}
+
+// scanners are the programs beside this one that look at arriving mail.
+func (n *Node) scanners() (out []spam.Scanner, err error) {
+	if n.cfg.Rspamd != "" {
+		s, err := rspamd.New(n.cfg.Rspamd)
+		if err != nil {
+			return nil, fmt.Errorf("EMAIL_RSPAMD is %q: %w", n.cfg.Rspamd, err)
+		}
+		out = append(out, s)
+	}
+	if n.cfg.Milter != "" {
+		out = append(out, milter.New(n.cfg.Milter, n.cfg.Domain))
+	}
+	return out, nil
 }
 
 // certificate returns the operator's pair, or the self-signed one of the data folder.

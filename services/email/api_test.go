@@ -43,7 +43,7 @@ func TestWhoMayCall(t *testing.T) {
 		{"GET", "/api/messages?user=pilot", "player", "", 403, "email.read"},
 		{"GET", "/api/messages?user=pilot", "admin", "", 200, ""},
 		{"GET", "/api/messages?user=pilot", "wrong", "", 401, ""},
-		{"GET", "/api/messages?user=pilot&q=x", "pilot", "", 422, "q"},
+		{"GET", "/api/messages?user=pilot&qq=x", "pilot", "", 422, "qq"},
 		{"GET", "/api/messages?user=pilot&limit=0", "pilot", "", 422, "limit"},
 		{"GET", "/api/messages?user=pilot&limit=201", "pilot", "", 422, "limit"},
 		{"GET", "/api/messages?user=pilot&unread=perhaps", "pilot", "", 422, "unread"},

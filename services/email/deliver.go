@@ -17,6 +17,7 @@ import (
 	"uniqverse/services/email/mime"
 	"uniqverse/services/email/queue"
 	"uniqverse/services/email/reading"
+	"uniqverse/services/email/sorting"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/header"
 )
@@ -35,6 +36,8 @@ type incoming struct {
 	refs  []string      // Message-IDs that it answers, without <>
 	trace *event.Trace
 	start time.Time
+
+	judged sorting.Judged // what the spam filter says; nothing of what it is not asked about
 
 	sender string // local part of the user who submits it; "" for mail from elsewhere
 	free   bool   // the limit on outgoing mail does not hold
@@ -101,7 +104,7 @@ func (s *Service) accept(ctx context.Context, in *incoming, msg *smtpd.Message, 
 		return err
 	}
 	s.describe(in, r)
-	if err := s.judgeSpam(in); err != nil {
+	if err := s.judge(ctx, in, r, c); err != nil {
 		return err
 	}
 	if err := s.confirm(in, c); err != nil {
@@ -131,9 +134,7 @@ func (s *Service) count(in *incoming, stored int) {
 	if has(in.row.Flags, "malformed") {
 		s.malformed.Inc()
 	}
-	if has(in.row.Flags, "spam") {
-		s.spam.Inc()
-	}
+	s.spam.Add(s.sorter.Delivered(in.judged))
 }
 
 // destinations resolves the recipients once more, for an alias may have changed since RCPT,
@@ -279,21 +280,7 @@ func (s *Service) describe(in *incoming, r reading.Reading) {
 	row.SPF, row.DKIM, row.DMARC = word(string(env.Auth.SPF)), word(string(env.Auth.DKIM)), word(string(env.Auth.DMARC))
 	row.Unread = true
 
-	e := evidence{env: env, reading: r, domain: s.ascii, now: in.start, submitted: env.User != "", subject: row.Subject, fromName: row.FromName,
-		date: row.Date, hasDate: r.Tree.Get("Date") != "", hasID: r.Tree.Get("Message-ID") != ""}
-	if from := mime.Addresses(r.Tree.Get("From"), 1); len(from) > 0 {
-		e.fromDomain = from[0].Domain()
-	}
-	if reply := mime.Addresses(r.Tree.Get("Reply-To"), 1); len(reply) > 0 {
-		e.replyDomain = reply[0].Domain()
-	}
-	for _, p := range r.Attachments {
-		e.names = append(e.names, p.Name)
-	}
-	if !in.asIs {
-		row.SpamScore, raw.SpamReasons = score(e)
-	}
-	row.Flags = r.Flags(env.ReversePath == "" && !in.asIs, row.SpamScore >= SpamAt)
+	row.Flags = r.Flags(env.ReversePath == "" && !in.asIs, false)
 }
 
 // people writes addresses as one line.
@@ -319,31 +306,9 @@ func (s *Service) store(tx mailbox.Tx, in *incoming) error {
 	if !in.noCopy {
 		in.copyID = 0
 	}
-	var fresh []mailbox.Message
-	for _, d := range in.boxes {
-		box, made, err := tx.EnsureMailbox(d.user, mailbox.MadeByMail)
-		if err != nil {
-			return err
-		}
-		if made {
-			s.made.Inc()
-		}
-		if box.Bytes >= s.Quota && len(in.boxes) == 1 && !in.always {
-			return smtpd.QuotaExceeded()
-		}
-		if again, err := s.repeats(tx, in, box.ID); err != nil || again {
-			if err != nil {
-				return err
-			}
-			s.repeated.Inc()
-			continue
-		}
-		m := in.row
-		m.MailboxID, m.User, m.Recipient = box.ID, box.User, d.recipient
-		if m.To == "" {
-			m.To = d.recipient
-		}
-		fresh = append(fresh, m)
+	fresh, err := s.copies(tx, in)
+	if err != nil {
+		return err
 	}
 	in.delivered = len(fresh)
 	fresh, again, err := s.senderCopy(tx, in, fresh)
@@ -357,27 +322,7 @@ func (s *Service) store(tx mailbox.Tx, in *incoming) error {
 	trace := in.trace.Step("email", s.Now().Sub(in.start))
 	for i, m := range fresh {
 		m.RawID = rawID
-		var roles []string
-		if i < in.delivered {
-			roles = append(roles, mailbox.RoleInbox)
-		}
-		own := m.User == in.sender && !in.noCopy
-		if own {
-			roles, m.Labels = append(roles, mailbox.RoleSent), []string{labelSent}
-			if !in.notBefore.IsZero() {
-				m.Labels = []string{labelScheduled}
-			}
-		}
-		if m, err = file(tx, m, roles, in.refs); err != nil {
-			return err
-		}
-		if own {
-			in.copyID = m.ID
-		}
-		if i >= in.delivered {
-			continue // the sender's copy: nothing was received
-		}
-		if err := emit(tx, event.MailReceived, m.User, trace, receivedEvent(s.wire(m))); err != nil {
+		if err := s.put(tx, in, m, i < in.delivered, trace); err != nil {
 			return err
 		}
 	}
@@ -390,6 +335,65 @@ func (s *Service) store(tx mailbox.Tx, in *incoming) error {
 		}
 	}
 	return s.enqueue(tx, in, rawID, fresh[:in.delivered])
+}
+
+// copies are the rows of the mailboxes that get the message and do not have it yet.
+func (s *Service) copies(tx mailbox.Tx, in *incoming) (fresh []mailbox.Message, err error) {
+	for _, d := range in.boxes {
+		box, made, err := tx.EnsureMailbox(d.user, mailbox.MadeByMail)
+		if err != nil {
+			return nil, err
+		}
+		if made {
+			s.made.Inc()
+		}
+		if box.Bytes >= s.Quota && len(in.boxes) == 1 && !in.always {
+			return nil, smtpd.QuotaExceeded()
+		}
+		if again, err := s.repeats(tx, in, box.ID); err != nil || again {
+			if err != nil {
+				return nil, err
+			}
+			s.repeated.Inc()
+			continue
+		}
+		m := in.row
+		m.MailboxID, m.User, m.Recipient = box.ID, box.User, d.recipient
+		if m.To == "" {
+			m.To = d.recipient
+		}
+		fresh = append(fresh, m)
+	}
+	return fresh, nil
+}
+
+// put stores a mailbox's row where it belongs; received is false for the copy that a sender keeps.
+func (s *Service) put(tx mailbox.Tx, in *incoming, m mailbox.Message, received bool, trace *event.Trace) (err error) {
+	var roles []string
+	if received {
+		roles = append(roles, mailbox.RoleInbox)
+		in.judged.Onto(&m, roles)
+	}
+	own := m.User == in.sender && !in.noCopy
+	if own {
+		roles, m.Labels = append(roles, mailbox.RoleSent), []string{labelSent}
+		if !in.notBefore.IsZero() {
+			m.Labels = []string{labelScheduled}
+		}
+	}
+	if m, err = file(tx, m, roles, in.refs); err != nil {
+		return err
+	}
+	if own {
+		in.copyID = m.ID
+	}
+	if !received {
+		return nil
+	}
+	if err := in.judged.Keep(tx, m); err != nil {
+		return err
+	}
+	return emit(tx, event.MailReceived, m.User, trace, receivedEvent(s.wire(m)))
 }
 
 // file stores a message in its mailbox's folders of the roles, in the thread that it belongs to.

@@ -58,8 +58,8 @@
 //
 // Flags are found at delivery and never change: attachment, html, list (from a mailing list),
 // auto (sent by a program), bounce (null reverse-path), encrypted, malformed (something in
-// header or structure is broken; GET /api/messages/{id} says what under faults), spam (score
-// of 5 or more, see spam.go). Labels belong to people.
+// header or structure is broken; GET /api/messages/{id} says what under faults), spam (the
+// filter put it into Junk; package spam). Labels belong to people.
 //
 // # Events
 //

@@ -22,6 +22,8 @@ import (
 	"uniqverse/services/email/queue"
 	"uniqverse/services/email/search/index"
 	"uniqverse/services/email/signer"
+	"uniqverse/services/email/sorting"
+	"uniqverse/services/email/spam"
 )
 
 // DefaultQuota is what a mailbox may hold, in bytes, unless Options say otherwise.
@@ -73,6 +75,9 @@ type Options struct {
 
 	SpamRefuse float64 // score from which mail of other hosts breaks the policy; 0 never
 	Enforce    bool    // such mail is refused; otherwise that is noted with it
+
+	JunkAt   float64        // score from which a message is junk; 0 means spam.JunkAt
+	Scanners []spam.Scanner // asked about each message from elsewhere
 }
 
 // Signer signs outgoing mail; *signer.Signer is one.
@@ -86,11 +91,12 @@ type Signer interface {
 // Service is the mail service. Make one with New.
 type Service struct {
 	Options
-	ascii string // Domain in lower case and ASCII
-	files *mailbox.Files
-	queue *queue.Queue[mailbox.Tx]
-	index *index.Feeder
-	fresh *rate.Limiter // mailboxes made for an RCPT alone
+	ascii  string // Domain in lower case and ASCII
+	files  *mailbox.Files
+	queue  *queue.Queue[mailbox.Tx]
+	index  *index.Feeder
+	sorter *sorting.Sorter
+	fresh  *rate.Limiter // mailboxes made for an RCPT alone
 
 	streams *web.Quota // open event streams
 
@@ -123,10 +129,15 @@ func New(o Options) (*Service, error) {
 	s.made = counter("mailboxes_made_total")
 	s.queue, err = queue.New(queue.Options[mailbox.Tx]{Store: o.Store, Office: office{s}, Deliverer: home{s, o.Deliverer}, HoldAll: o.HoldAll, Home: ascii, Log: o.Log, Now: o.Now, Metrics: o.Metrics})
 	s.index = index.New(o.Store, s.content, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	s.sorter, err = sorting.New(sorting.Options{Store: o.Store, Mail: clerk{s}, Domain: ascii, JunkAt: o.JunkAt, RefuseAt: o.SpamRefuse, Scanners: o.Scanners,
+		Log: o.Log, Now: o.Now, Metrics: o.Metrics})
 	return s, err
 }
 
-// Run removes the files that a crash left without a row, feeds the search index and sends what is in the queue; it returns when ctx ends.
+// Run removes the files that a crash left without a row, feeds the search index, sends what is in the queue and learns from what people move; it returns when ctx ends.
 func (s *Service) Run(ctx context.Context) error {
 	removed, err := s.files.Sweep(ctx, s.Store.FileKnown)
 	switch {
@@ -137,9 +148,10 @@ func (s *Service) Run(ctx context.Context) error {
 	case removed > 0:
 		s.Log.Info("removed files of messages whose delivery was never acknowledged", "files", removed)
 	}
-	var indexing sync.WaitGroup
-	indexing.Go(func() { s.index.Run(ctx) })
-	defer indexing.Wait()
+	var beside sync.WaitGroup
+	beside.Go(func() { s.index.Run(ctx) })
+	beside.Go(func() { s.sorter.Run(ctx) })
+	defer beside.Wait()
 	return s.queue.Run(ctx)
 }
 

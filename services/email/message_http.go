@@ -12,6 +12,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/reading"
+	"uniqverse/services/email/spam"
 )
 
 // maxStreams bounds the event streams that one person has open at a time.
@@ -126,22 +127,22 @@ func (s *Service) message(c *web.Call, id int64) (mailbox.Message, error) {
 // Detail is one message with everything but its bytes.
 type Detail struct {
 	api.EmailMessage
-	Cc          string           `json:"cc"`
-	ReplyTo     string           `json:"reply_to"`
-	Recipient   string           `json:"recipient"` // the address that it was sent to
-	Text        string           `json:"text"`      // of the body, at most 1 MB; made from the HTML when there is no other
-	HasHTML     bool             `json:"has_html"`  // GET …/html shows it
-	Parts       []PartInfo       `json:"parts"`
-	Faults      []string         `json:"faults"` // what is broken in it
-	Spam        []mailbox.Reason `json:"spam"`   // the rules that made the score
-	AuthDetail  json.RawMessage  `json:"auth_detail"`
-	ReversePath string           `json:"reverse_path"` // MAIL FROM
-	HELO        string           `json:"helo"`
-	RemoteIP    string           `json:"remote_ip"`
-	TLS         string           `json:"tls"`
-	SubmittedBy string           `json:"submitted_by"` // "" for mail from elsewhere
-	EnvelopeID  string           `json:"envelope_id"`
-	Traceparent string           `json:"traceparent"`
+	Cc          string          `json:"cc"`
+	ReplyTo     string          `json:"reply_to"`
+	Recipient   string          `json:"recipient"` // the address that it was sent to
+	Text        string          `json:"text"`      // of the body, at most 1 MB; made from the HTML when there is no other
+	HasHTML     bool            `json:"has_html"`  // GET …/html shows it
+	Parts       []PartInfo      `json:"parts"`
+	Faults      []string        `json:"faults"` // what is broken in it
+	Spam        []spam.Reason   `json:"spam"`   // what made the score; GET …/spam says more
+	AuthDetail  json.RawMessage `json:"auth_detail"`
+	ReversePath string          `json:"reverse_path"` // MAIL FROM
+	HELO        string          `json:"helo"`
+	RemoteIP    string          `json:"remote_ip"`
+	TLS         string          `json:"tls"`
+	SubmittedBy string          `json:"submitted_by"` // "" for mail from elsewhere
+	EnvelopeID  string          `json:"envelope_id"`
+	Traceparent string          `json:"traceparent"`
 }
 
 // PartInfo is one part of a message; GET …/parts/{part} answers its bytes.
@@ -170,8 +171,12 @@ func (s *Service) get(c *web.Call, in idParams) (Detail, error) {
 	d := Detail{EmailMessage: s.wire(m), Cc: people(v.Addresses("Cc")), ReplyTo: people(v.Addresses("Reply-To")), Recipient: m.Recipient, Text: v.Text,
 		HasHTML: v.HTMLPart != nil, Parts: []PartInfo{}, Faults: notNil(raw.Faults), Spam: raw.SpamReasons, AuthDetail: raw.Auth,
 		ReversePath: raw.ReversePath, HELO: raw.HELO, RemoteIP: raw.RemoteIP, TLS: raw.TLS, SubmittedBy: raw.AuthUser, EnvelopeID: raw.EnvelopeID, Traceparent: raw.Traceparent}
-	if d.Spam == nil {
-		d.Spam = []mailbox.Reason{}
+	own, err := s.Store.SpamVerdict(c.Context(), m.ID)
+	if err != nil {
+		return Detail{}, err
+	}
+	if d.Spam = append(d.Spam, own...); d.Spam == nil {
+		d.Spam = []spam.Reason{}
 	}
 	for i := range v.Tree.Parts {
 		if p := &v.Tree.Parts[i]; !p.IsMultipart() {

@@ -50,5 +50,5 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Command("POST", "/messages/{id}/star", page, "The page's form: set or remove the star", s.Store, s.star).Redirect(back),
 		web.Command("POST", "/messages/{id}/labels", page, "The page's form: replace the labels", s.Store, s.label).Redirect(back),
 	}
-	return slices.Concat(all, s.sender().Endpoints(), s.queue.Endpoints())
+	return slices.Concat(all, s.sender().Endpoints(), s.queue.Endpoints(), s.sorter.Endpoints())
 }

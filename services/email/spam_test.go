@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"uniqverse/services/email"
+	"uniqverse/services/email/spam"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/senderauth"
 )
@@ -66,7 +67,7 @@ func TestSpamRules(t *testing.T) {
 		for _, r := range d.Spam {
 			rules = append(rules, r.Rule)
 		}
-		if m.SpamScore != c.score || strings.Join(rules, " ") != c.rules || slices.Contains(m.Flags, "spam") != (c.score >= email.SpamAt) {
+		if m.SpamScore != c.score || strings.Join(rules, " ") != c.rules || slices.Contains(m.Flags, "spam") != (c.score >= spam.JunkAt) {
 			t.Errorf("%s: score %v by %v, flags %v; want %v by %s", c.name, m.SpamScore, rules, m.Flags, c.score, c.rules)
 		}
 	}

@@ -178,6 +178,9 @@ func (tx txn) Place(m mailbox.Message, folders []int64) (mailbox.Message, error)
 			}
 		}
 	}
+	if err := tx.spamMoved(m.ID, m.MailboxID, m.Folders, folders); err != nil {
+		return m, err
+	}
 	text := idList(folders)
 	m.Modseq = modseq
 	if err := json.Unmarshal([]byte(text), &m.Folders); err != nil {
@@ -214,6 +217,9 @@ func (tx txn) RemoveMessage(m mailbox.Message) (file string, err error) {
 		}
 	}
 	if err := oneRow(tx.Exec(`DELETE FROM email_messages WHERE id = $1`, m.ID)); err != nil {
+		return "", err
+	}
+	if err := tx.spamForget(m.ID); err != nil {
 		return "", err
 	}
 	if err := tx.gone(m.MailboxID, "message", modseq, m.ID, m.ThreadID); err != nil {

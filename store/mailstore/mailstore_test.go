@@ -13,6 +13,7 @@ import (
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/search"
 	"uniqverse/store"
+	"uniqverse/services/email/spam"
 	"uniqverse/store/mailstore"
 	"uniqverse/store/storetest"
 )
@@ -21,7 +22,7 @@ import (
 func sampleRaw(id string) mailbox.Raw {
 	return mailbox.Raw{EnvelopeID: "E", SHA256: []byte("0123456789abcdef0123456789abcdef"), Size: 4, Body: []byte("body"), Mode: "mx", ReversePath: "a@example.org",
 		Recipients: []string{"pilot@vezeuniqverse.com"}, Received: time.UnixMilli(1_700_000_000_123).UTC(), MessageID: id, Faults: []string{"nul"},
-		Auth: []byte(`{"spf":"pass"}`), SpamReasons: []mailbox.Reason{{Rule: "no_date", Score: 0.5}}, Prepended: []byte("Received: x\r\n")}
+		Auth: []byte(`{"spf":"pass"}`), SpamReasons: []spam.Reason{{Rule: "no_date", Score: 0.5}}, Prepended: []byte("Received: x\r\n")}
 }
 
 // A list stops after its page: the order comes from an index, whatever the filter.

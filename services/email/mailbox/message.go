@@ -11,6 +11,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email/mime"
 	"uniqverse/services/email/search"
+	"uniqverse/services/email/spam"
 )
 
 // The bounds of labels and keywords.
@@ -78,7 +79,14 @@ type Raw struct {
 	Traceparent string
 	Auth        json.RawMessage // senderauth.Results
 	Faults      []string        // what is broken in it, sorted
-	SpamReasons []Reason
+	SpamReasons []spam.Reason   // those that do not depend on the mailbox
+}
+
+// Junk is a message among the junk, and why it is there.
+type Junk struct {
+	Message
+	Mark    string // spam when its owner said so; "" when the filter did
+	Reasons []spam.Reason
 }
 
 // Filter chooses a page of a mailbox, or of one of its folders. Nil, "" and 0 choose nothing.
@@ -98,12 +106,6 @@ type Filter struct {
 type InFolder struct {
 	Folder int64
 	Not    bool
-}
-
-// Reason is one rule that added to a message's score.
-type Reason struct {
-	Rule  string  `json:"rule"`
-	Score float64 `json:"score"`
 }
 
 // sorted returns a list in order; it is not the caller's any more.

@@ -7,12 +7,14 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/email/queue"
+	"uniqverse/services/email/spam"
 )
 
 // Store is what the mail service keeps its things in. Reads see what was committed when they
 // begin; what does not exist is errs.NotFound.
 type Store interface {
 	queue.Store[Tx]
+	spam.Store[Tx]
 	Folders
 
 	// MailboxByName returns the mailbox with the local part.
@@ -33,11 +35,15 @@ type Store interface {
 	Aliases(ctx context.Context) ([]Alias, error)
 	// FileKnown reports whether a message is kept in the file of this name.
 	FileKnown(ctx context.Context, name string) (bool, error)
+	// JunkFrom returns a page of a mailbox's junk with the reasons for it, newest first; sender is an address, or a
+	// domain with those below it, and "" is everybody.
+	JunkFrom(ctx context.Context, mailbox int64, sender string, p web.Paging) ([]Junk, error)
 }
 
 // Tx is one transaction of the store. See web.Transactor.
 type Tx interface {
 	queue.Tx
+	spam.Tx
 	FolderTx
 	// Emit publishes the event on the stream after the commit.
 	Emit(stream string, ev event.Event)
