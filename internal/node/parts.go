@@ -12,6 +12,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/chat"
 	"uniqverse/services/chat/attachment"
+	"uniqverse/services/chat/hooks"
 	"uniqverse/services/chat/pins"
 	"uniqverse/services/chat/requests"
 	"uniqverse/services/chat/retention"
@@ -101,6 +102,6 @@ func (n *Node) chat(_ context.Context, _ *web.Site) (part, error) {
 	find := search.New(search.Options{Store: chatstore.NewSearch(n.db), Hub: n.hub, Rooms: rooms, Log: log, Now: n.opts.Now})
 	n.services = append(n.services, running{"chat", rooms.Run}, running{"desk", tickets.Run}, running{"attachments", files.Run}, running{"search", find.Run},
 		running{"retention", retention.New(retention.Options{Store: chatstore.NewRetention(n.db), Log: log, Now: n.opts.Now}).Run})
-	return part{"chat", "Chat", slices.Concat(rooms.Endpoints(), files.Endpoints(), find.Endpoints(),
+	return part{"chat", "Chat", slices.Concat(rooms.Endpoints(), files.Endpoints(), find.Endpoints(), hooks.New(hooks.Options{Store: chatstore.NewHooks(n.db), Rooms: rooms, Now: n.opts.Now}).Endpoints(),
 		pins.New(chatstore.NewPins(n.db), rooms).Endpoints(), requests.New(chatstore.NewRequests(n.db), rooms).Endpoints(), tickets.Endpoints()), rooms.Discovery()}, nil
 }

@@ -67,9 +67,9 @@ func (c *Call) fail(err error) {
 	}
 	status := Status(e.Kind)
 	if status >= 500 {
-		c.Log.Error("request failed", "path", c.Request.URL.Path, "status", status, "err", err.Error())
+		c.Log.Error("request failed", "path", c.loggedPath(), "status", status, "err", err.Error())
 	} else if e.Err != nil {
-		c.Log.Debug("request refused", "path", c.Request.URL.Path, "status", status, "err", err.Error())
+		c.Log.Debug("request refused", "path", c.loggedPath(), "status", status, "err", err.Error())
 	}
 	if rec, ok := c.w.(*recorder); ok && rec.wrote {
 		return // a stream that broke: its reader sees the end
@@ -107,6 +107,12 @@ func (c *Call) answer(e *Endpoint, out any) {
 		return
 	case Page:
 		c.page(o)
+		return
+	case Text:
+		c.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		c.Header().Set("Cache-Control", "no-store")
+		c.w.WriteHeader(e.okStatus())
+		c.w.Write([]byte(o))
 		return
 	case replayed:
 		if o.once.Location != "" && c.isPage {

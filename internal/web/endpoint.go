@@ -193,5 +193,8 @@ func (e Endpoint) Status(code int) Endpoint {
 // written marks a stream's answer as complete.
 type written struct{}
 
+// Text is the Out of an endpoint that answers a word in plain text, for callers who expect that.
+type Text string
+
 // None is the In or Out of an endpoint that takes or answers nothing.
 type None struct{}

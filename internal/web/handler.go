@@ -268,10 +268,19 @@ func (h *Handler) recovered(c *Call, rw *recorder, p any) {
 		panic(http.ErrAbortHandler) // the reverse proxy's way to say that the client went away
 	}
 	h.panics.Inc()
-	c.Log.Error("handler panicked", "path", c.Request.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+	c.Log.Error("handler panicked", "path", c.loggedPath(), "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 	if !rw.wrote {
 		c.fail(errs.New(errs.Internal, "something went wrong on our side; the log has it under request %s", c.ID))
 	}
+}
+
+// loggedPath is the request's path without the secret that the address of a hook is.
+func (c *Call) loggedPath() string {
+	path := c.Request.URL.Path
+	if i := strings.Index(path, "/hooks/"); i >= 0 {
+		return path[:i] + "/hooks/…"
+	}
+	return path
 }
 
 // finish writes the access log and the metrics; the query is left out of both.
@@ -288,6 +297,6 @@ func (h *Handler) finish(c *Call, rw *recorder) {
 	if rw.status >= 500 {
 		level = slog.LevelWarn
 	}
-	c.Log.Log(c.Request.Context(), level, "request", "method", c.Request.Method, "path", c.Request.URL.Path, "status", rw.status,
+	c.Log.Log(c.Request.Context(), level, "request", "method", c.Request.Method, "path", c.loggedPath(), "status", rw.status,
 		"ms", strconv.FormatFloat(float64(spent.Microseconds())/1000, 'f', 2, 64), "bytes", rw.bytes, "user", c.Caller.User, "trace", c.trace.ID)
 }

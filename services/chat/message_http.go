@@ -172,25 +172,7 @@ func (s *Service) keep(c *web.Call, tx Tx, in sendIn, refusal error, m api.ChatM
 	if m.Mentions, err = hearing(tx, room, m.Mentions); err != nil {
 		return api.ChatSent{}, err
 	}
-	if m.Seq, err = tx.NextSeq(m.RoomID); err != nil {
-		return api.ChatSent{}, err
-	}
-	if m.ID, err = tx.AddMessage(m); err != nil {
-		return api.ChatSent{}, err
-	}
-	if m.Attachments, err = tx.Attach(m, attachment.Owner(c.Caller), in.Attachments); err != nil {
-		return api.ChatSent{}, err
-	}
-	ev, err := c.Event(event.ChatMessageCreated, messageCreated{MessageID: m.ID, UserID: m.UserID, Handle: m.Handle, Text: m.Text, Flags: m.Flags,
-		ReplyTo: m.ReplyTo, Mentions: m.Mentions, Attachments: m.Attachments, Nonce: in.Nonce})
-	if err != nil {
-		return api.ChatSent{}, err
-	}
-	ev.Room, ev.Seq, ev.At, ev.User = m.RoomID, m.Seq, m.CreatedAt.Time(), audience(room)
-	if err := tx.Log(ev); err != nil {
-		return api.ChatSent{}, err
-	}
-	if err := tx.Mention(room.ID, m.Seq, nil, m.Mentions); err != nil {
+	if m, err = s.append(c, tx, room, m, in.Nonce, in.Attachments); err != nil {
 		return api.ChatSent{}, err
 	}
 	if m.UserID != 0 && m.UserID == c.Caller.ID {
@@ -204,6 +186,29 @@ func (s *Service) keep(c *web.Call, tx Tx, in sendIn, refusal error, m api.ChatM
 		}
 	}
 	return api.ChatSent{ID: m.ID, Seq: m.Seq}, nil
+}
+
+// append puts a line at the end of a room, with its files, and tells of it.
+func (s *Service) append(c *web.Call, tx Tx, room Room, m api.ChatMessage, nonce string, files []int64) (_ api.ChatMessage, err error) {
+	if m.Seq, err = tx.NextSeq(m.RoomID); err != nil {
+		return m, err
+	}
+	if m.ID, err = tx.AddMessage(m); err != nil {
+		return m, err
+	}
+	if m.Attachments, err = tx.Attach(m, attachment.Owner(c.Caller), files); err != nil {
+		return m, err
+	}
+	ev, err := c.Event(event.ChatMessageCreated, messageCreated{MessageID: m.ID, UserID: m.UserID, Handle: m.Handle, Text: m.Text, Flags: m.Flags,
+		ReplyTo: m.ReplyTo, Mentions: m.Mentions, Attachments: m.Attachments, Nonce: nonce})
+	if err != nil {
+		return m, err
+	}
+	ev.Room, ev.Seq, ev.At, ev.User = m.RoomID, m.Seq, m.CreatedAt.Time(), audience(room)
+	if err := tx.Log(ev); err != nil {
+		return m, err
+	}
+	return m, tx.Mention(room.ID, m.Seq, nil, m.Mentions)
 }
 
 // detail is the sentence of an error for the person who posted a form.

@@ -1,0 +1,83 @@
+package chat
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+
+	"uniqverse/internal/api"
+	"uniqverse/internal/errs"
+	"uniqverse/internal/web"
+	"uniqverse/services/chat/hooks"
+	"uniqverse/services/chat/people"
+	"uniqverse/services/chat/text"
+)
+
+// Keeper is nil for who keeps order in the room: its owner and moderators, and who carries chat.moderate.
+func (s *Service) Keeper(ctx context.Context, c web.Caller, room int64) error {
+	_, st, err := s.readable(ctx, c, room)
+	if err == nil && !moderates(c, st) {
+		err = errs.New(errs.Denied, "this is for the room's owner and moderators")
+	}
+	return err
+}
+
+// Person reports whether a name is somebody's.
+func (s *Service) Person(ctx context.Context, name string) (bool, error) {
+	_, err := s.opts.Users.UserByName(ctx, name)
+	if errs.Is(err, errs.NotFound) || errs.Is(err, errs.Invalid) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Say stores a line of a program's: it is moderated and mentions people as anybody's, in any room but an archived
+// one. A repeat with the same key is answered as the first, for good.
+func (s *Service) Say(c *web.Call, in hooks.Line) (api.ChatSent, error) {
+	line, err := text.Line(in.Text)
+	if err != nil {
+		return api.ChatSent{}, err
+	}
+	users, refusal := s.people.Mentioned(c.Context(), line)
+	if refusal == nil {
+		refusal = s.moderate(c, line)
+	}
+	print := sha256.Sum256([]byte(line))
+	sent := Sent{Print: hex.EncodeToString(print[:16])}
+	key := SendKey{Caller: in.Whose, Key: in.Key}
+	err = s.store.Update(c.Context(), nil, func(tx Tx) error {
+		if in.Key != "" {
+			before, found, err := tx.Sent(key)
+			if err != nil || found && before.Print == sent.Print {
+				sent = before
+				return err
+			}
+			if found {
+				return errs.BadField("Idempotency-Key", "was used before for another line; use a new key for each new line")
+			}
+		}
+		room, err := tx.Room(in.Room)
+		switch {
+		case err != nil:
+			return err
+		case room.ArchivedAt != 0:
+			return errs.New(errs.Conflict, "the room is archived; nothing can be said in it until it is opened again")
+		case refusal != nil:
+			return refusal
+		}
+		m := newMessage(in.Room, people.Person{Handle: "@" + in.Name}, line, api.TimeOf(tx.Now()))
+		m.Flags = in.Flags
+		if m.Mentions, err = hearing(tx, room, users); err != nil {
+			return err
+		}
+		if m, err = s.append(c, tx, room, m, "", nil); err != nil {
+			return err
+		}
+		sent.ID, sent.Seq = m.ID, m.Seq
+		if in.Key != "" {
+			return tx.KeepSent(key, sent)
+		}
+		return nil
+	})
+	return api.ChatSent{ID: sent.ID, Seq: sent.Seq}, err
+}
