@@ -11,17 +11,21 @@ import (
 )
 
 // AuthMechanisms names what Auth serves.
-func (s *session) AuthMechanisms() []string { return []string{sasl.Plain, sasl.Login} }
+func (s *session) AuthMechanisms() []string {
+	return []string{sasl.Plain, sasl.Login, sasl.OAuthBearer}
+}
 
-// Auth returns the server side of a mechanism. The guard lets only these two through.
+// Auth returns the server side of a mechanism. The guard lets only these through.
 func (s *session) Auth(mech string) (sasl.Server, error) {
 	switch mech {
 	case sasl.Plain:
 		return &plain{s: s}, nil
 	case sasl.Login:
 		return &login{s: s}, nil
+	case sasl.OAuthBearer:
+		return newBearer(s), nil
 	}
-	return nil, toLibrary(&Reply{Code: 504, Enhanced: "5.5.4", Text: "The mechanisms here are PLAIN and LOGIN"})
+	return nil, toLibrary(unknownMechanism())
 }
 
 // plain is SASL PLAIN (RFC 4616).
@@ -46,7 +50,7 @@ func (p *plain) Next(response []byte) (challenge []byte, done bool, err error) {
 		p.s.srv.authFailed(p.s.g)
 		return nil, false, toLibrary(wrongPassword())
 	}
-	return nil, true, p.s.signIn(string(parts[1]), string(parts[2]))
+	return nil, true, p.s.password(string(parts[1]), string(parts[2]))
 }
 
 // login is the LOGIN that old programs speak: name and password, each asked for.
@@ -68,24 +72,81 @@ func (l *login) Next(response []byte) (challenge []byte, done bool, err error) {
 		l.step, l.user = 1, string(response)
 		return []byte("Password:"), false, nil
 	}
-	return nil, true, l.s.signIn(l.user, string(response))
+	return nil, true, l.s.password(l.user, string(response))
 }
 
 func wrongPassword() *Reply {
 	return &Reply{Code: 535, Enhanced: "5.7.8", Text: "The name or the password is wrong"}
 }
 
+func unknownMechanism() *Reply {
+	return &Reply{Code: 504, Enhanced: "5.5.4", Text: "The mechanisms here are PLAIN, LOGIN and OAUTHBEARER"}
+}
+
+// bearer is OAUTHBEARER (RFC 7628): a token of the kind that HTTP takes. A token that is refused is answered with a
+// challenge that says why; whatever the peer says to it, the exchange then fails.
+type bearer struct {
+	s       *session
+	inner   sasl.Server
+	refusal error // once the token was refused
+}
+
+func newBearer(s *session) *bearer {
+	b := &bearer{s: s}
+	b.inner = sasl.NewOAuthBearerServer(func(o sasl.OAuthBearerOptions) *sasl.OAuthBearerError {
+		status := "invalid_token"
+		err := s.signIn(o.Username, len(o.Token) > 0 && len(o.Username) <= 320, func(ctx context.Context) (string, error) {
+			identity, err := s.srv.opt.Backend.AuthenticateToken(ctx, s.g.session(), o.Username, o.Token)
+			if errs.Is(err, errs.Denied) {
+				status = "insufficient_scope"
+			}
+			return identity, err
+		})
+		if err == nil {
+			return nil
+		}
+		b.refusal = err
+		return &sasl.OAuthBearerError{Status: status, Schemes: "bearer", Scope: "email.send"}
+	})
+	return b
+}
+
+// Next takes the token, and after a refusal whatever comes.
+func (b *bearer) Next(response []byte) (challenge []byte, done bool, err error) {
+	if b.refusal != nil {
+		return nil, false, b.refusal
+	}
+	if len(response) > 0 && response[0] == 'y' { // the peer could bind channels and believes that we cannot: so it is
+		response = append([]byte{'n'}, response[1:]...)
+	}
+	challenge, done, err = b.inner.Next(response)
+	switch {
+	case b.refusal == nil && response != nil && (err != nil || !done):
+		return nil, false, toLibrary(syntax("5.5.2", "That is not an OAUTHBEARER message"))
+	case err != nil:
+		return nil, false, toLibrary(wrongPassword())
+	}
+	return challenge, done, nil
+}
+
+// password signs a user in by name and password.
+func (s *session) password(user, password string) error {
+	return s.signIn(user, user != "" && password != "" && len(user) <= 320, func(ctx context.Context) (string, error) {
+		return s.srv.opt.Backend.Authenticate(ctx, s.g.session(), user, password)
+	})
+}
+
 // signIn asks the Backend. Our own trouble is temporary: a peer that is told 535 would ask its
 // user for another password.
-func (s *session) signIn(user, password string) error {
+func (s *session) signIn(user string, wellFormed bool, ask func(context.Context) (string, error)) error {
 	g, mode := s.g, s.g.mode.String()
-	if user == "" || password == "" || len(user) > 320 {
+	if !wellFormed {
 		s.srv.authFailed(g)
 		return toLibrary(wrongPassword())
 	}
 	var identity string
 	err := s.call(func(ctx context.Context) (err error) {
-		identity, err = s.srv.opt.Backend.Authenticate(ctx, g.session(), user, password)
+		identity, err = ask(ctx)
 		return err
 	})
 	if err == nil && identity == "" {

@@ -49,6 +49,18 @@ func (b *backend) Authenticate(_ context.Context, s smtpd.Session, user, passwor
 	return "", errs.New(errs.Unauthenticated, "no")
 }
 
+func (b *backend) AuthenticateToken(_ context.Context, s smtpd.Session, user, token string) (string, error) {
+	switch {
+	case token == "down":
+		return "", errors.New("dsn=secret")
+	case strings.HasPrefix(token, "good") && (user == "" || user == "pilot@"+domain):
+		return "pilot@" + domain, nil
+	case token == "reads":
+		return "", errs.New(errs.Denied, "no scope")
+	}
+	return "", errs.New(errs.Unauthenticated, "no")
+}
+
 func (b *backend) CheckSender(_ context.Context, s smtpd.Session, from string) error {
 	if s.Mode != smtpd.MX && from != s.User {
 		return errs.New(errs.Denied, "The sender %s is not yours", from)

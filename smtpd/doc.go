@@ -4,7 +4,8 @@
 // It listens as an MX (RFC 5321), for submission with STARTTLS (RFC 6409, RFC 3207) and for
 // submissions with implicit TLS (RFC 8314). It speaks PIPELINING (RFC 2920), SIZE (RFC 1870),
 // 8BITMIME (RFC 6152), SMTPUTF8 (RFC 6531), CHUNKING (RFC 3030), ENHANCEDSTATUSCODES (RFC 2034),
-// STARTTLS and AUTH PLAIN and LOGIN (RFC 4954). Below it, command reads what MAIL and RCPT say, peers
+// DSN (RFC 3461), REQUIRETLS (RFC 8689), LIMITS (RFC 9422), STARTTLS and AUTH PLAIN, LOGIN and OAUTHBEARER (RFC 4954,
+// RFC 7628). Below it, command reads what MAIL and RCPT say, peers
 // counts what an address does, spool holds a message while it comes, senderauth says who sent it (SPF,
 // DKIM, DMARC), dnsclient looks names up, and cert has the TLS pair.
 //

@@ -17,6 +17,10 @@ func (post) Authenticate(context.Context, smtpd.Session, string, string) (string
 	return "", errs.New(errs.Unauthenticated, "nobody signs in here")
 }
 
+func (post) AuthenticateToken(context.Context, smtpd.Session, string, string) (string, error) {
+	return "", errs.New(errs.Unauthenticated, "nobody signs in here")
+}
+
 func (post) CheckSender(context.Context, smtpd.Session, string) error { return nil }
 
 func (post) CheckRecipient(_ context.Context, _ smtpd.Session, to string) error {

@@ -8,6 +8,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/emersion/go-sasl"
+
 	"uniqverse/smtpd/command"
 )
 
@@ -15,8 +17,8 @@ import (
 // RFC 5321 section 2.3.8: a line ends in CRLF and in nothing else. A peer that sends
 // something else is broken or tries to make two servers read differently.
 func (g *guard) readLine() (line string, ok bool) {
-	max := g.srv.limits.CommandLine
 	for {
+		max := g.lineLimit()
 		i := bytes.IndexByte(g.buf[g.r:g.w], '\n')
 		if i+1 > max || (i < 0 && g.w-g.r >= max) {
 			g.hangUp(&Reply{Code: 500, Enhanced: "5.5.2", Text: "The line is too long"})
@@ -39,6 +41,20 @@ func (g *guard) readLine() (line string, ok bool) {
 			return "", false
 		}
 	}
+}
+
+// lineLimit is how long the next line may be. A token is longer than any command; RFC 4954 section 4.3 wants 12288
+// bytes for AUTH and its answers, which are read only from who may sign in.
+func (g *guard) lineLimit() int {
+	const authLine = 12288
+	if g.mode != MX && (g.state == stateAuth || g.tls != nil && g.user == "" && hasPrefixFold(g.buf[g.r:g.w], "AUTH ")) {
+		return max(g.srv.limits.CommandLine, authLine)
+	}
+	return g.srv.limits.CommandLine
+}
+
+func hasPrefixFold(b []byte, prefix string) bool {
+	return len(b) >= len(prefix) && strings.EqualFold(string(b[:len(prefix)]), prefix)
 }
 
 // cleanText reports whether a line holds no control characters and is UTF-8.
@@ -293,9 +309,9 @@ func (g *guard) cmdAuth(arg string) {
 	case g.tx != nil:
 		g.refuse(outOfOrder("Not within a message"))
 	case mech == "":
-		g.refuse(syntax("5.5.4", "AUTH takes a mechanism: PLAIN or LOGIN"))
-	case !strings.EqualFold(mech, "PLAIN") && !strings.EqualFold(mech, "LOGIN"):
-		g.refuse(&Reply{Code: 504, Enhanced: "5.5.4", Text: "The mechanisms here are PLAIN and LOGIN"})
+		g.refuse(syntax("5.5.4", "AUTH takes a mechanism: PLAIN, LOGIN or OAUTHBEARER"))
+	case !strings.EqualFold(mech, sasl.Plain) && !strings.EqualFold(mech, sasl.Login) && !strings.EqualFold(mech, sasl.OAuthBearer):
+		g.refuse(unknownMechanism())
 	case has && !base64OK(initial):
 		g.refuse(syntax("5.5.2", "That is not base64"))
 	case g.srv.tooManyFailures(g):

@@ -144,7 +144,7 @@ func (g *guard) hello() string {
 		caps = append(caps, "STARTTLS")
 	}
 	if g.tls != nil && g.mode != MX {
-		caps = append(caps, "AUTH PLAIN LOGIN")
+		caps = append(caps, "AUTH PLAIN LOGIN OAUTHBEARER")
 	}
 	caps = append(caps, fmt.Sprintf("LIMITS RCPTMAX=%d", lim.Recipients))
 	for i := range caps[:len(caps)-1] {

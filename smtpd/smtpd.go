@@ -67,6 +67,11 @@ type Backend interface {
 	// errors become 454 4.7.0.
 	Authenticate(ctx context.Context, s Session, user, password string) (identity string, err error)
 
+	// AuthenticateToken returns the identity that a bearer token stands for (OAUTHBEARER, RFC 7628). user is whom the
+	// peer wants to be, "" when it leaves that to the token. errs.Denied means a token that may not send; the rest is
+	// as with Authenticate.
+	AuthenticateToken(ctx context.Context, s Session, user, token string) (identity string, err error)
+
 	// CheckSender says whether the session may send from this reverse-path ("" is the null
 	// sender). It is asked at MAIL on every listener; on a submission listener s.User is set.
 	CheckSender(ctx context.Context, s Session, from string) error

@@ -24,6 +24,21 @@ func (s *Service) Authenticate(ctx context.Context, _ smtpd.Session, user, passw
 	return s.address(u.Name), nil
 }
 
+// AuthenticateToken signs a mail program in with a token of the mail service that may send. name is who the program says
+// it is; the token has to be theirs.
+func (s *Service) AuthenticateToken(ctx context.Context, ses smtpd.Session, name, token string) (string, error) {
+	u, err := s.Users.TokenLogin(ctx, "email", "email.send", token, ses.Loopback)
+	if err != nil {
+		return "", err
+	}
+	if name != "" {
+		if local, err := s.named(name); err != nil || local != u.Name {
+			return "", errs.New(errs.Unauthenticated, "the token is somebody else's")
+		}
+	}
+	return s.address(u.Name), nil
+}
+
 // CheckSender takes any reverse-path from other hosts: whether it is forged is for SPF and
 // DMARC to say. A user who submits mail sends as themselves.
 func (s *Service) CheckSender(ctx context.Context, ses smtpd.Session, from string) error {

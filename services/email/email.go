@@ -44,6 +44,9 @@ type Users interface {
 	UserByName(ctx context.Context, name string) (auth.User, error)
 	// AppLogin signs a mail program in with an app password, or fails with errs.Unauthenticated.
 	AppLogin(ctx context.Context, name, password string) (auth.User, error)
+	// TokenLogin signs a mail program in with a bearer token of a service that carries the scope: errs.Unauthenticated
+	// when it is wrong, errs.Denied when it lacks the scope. local says that the program is on this machine.
+	TokenLogin(ctx context.Context, service, scope, token string, local bool) (auth.User, error)
 }
 
 // Store is what the service keeps its things in.
