@@ -2,7 +2,9 @@ package e2e_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -15,6 +17,9 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
 
 	"uniqverse/smtpd"
 )
@@ -251,6 +256,108 @@ func TestSMTPSwaksSubmission(t *testing.T) {
 				t.Errorf("it was delivered:\n%s", text)
 			}
 		})
+	}
+}
+
+// The matrix of what swaks can do on each port: TLS or not, how it signs in, pipelining, an attachment.
+func TestSMTPSwaksMatrix(t *testing.T) {
+	tool(t, "swaks")
+	s := start(t)
+	password := s.appPassword("sender")
+	content := []byte("\x89PNG\r\n\x1a\n\x00\r\n.\r\n" + strings.Repeat("\x01\x02\xff", 40_000))
+	file := filepath.Join(t.TempDir(), "gate.png")
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, port := range []struct {
+		mode smtpd.Mode
+		tls  string
+		auth string
+	}{
+		{smtpd.MX, "", ""}, {smtpd.MX, "--tls", ""},
+		{smtpd.Submission, "--tls", "PLAIN"}, {smtpd.Submission, "--tls", "LOGIN"},
+		{smtpd.Submissions, "--tls-on-connect", "PLAIN"}, {smtpd.Submissions, "--tls-on-connect", "LOGIN"},
+	} {
+		for _, pipeline := range []bool{false, true} {
+			n++
+			subject := fmt.Sprintf("matrix %d", n)
+			args := []string{"--to", "pilot@vezeuniqverse.com", "--header", "Subject: " + subject, "--body", "see below", "--attach-type", "image/png", "--attach-name", "gate.png", "--attach", "@" + file}
+			if port.tls != "" {
+				args = append(args, port.tls)
+			}
+			if port.auth != "" {
+				args = append(args, "--auth", port.auth, "--auth-user", "sender", "--auth-password", password, "--from", "sender@vezeuniqverse.com")
+			}
+			if pipeline {
+				args = append(args, "--pipeline")
+			}
+			s.swaks(port.mode, 0, "250 2.0.0", args...)
+			m := s.withSubject("pilot", subject)
+			if got := s.get(200, fmt.Sprintf("email/api/messages/%d/parts/2?access_token=demo", m.ID)); !bytes.Equal(got.body, content) {
+				t.Errorf("%v: the file came as %d bytes, %d were sent", args, len(got.body), len(content))
+			}
+		}
+	}
+}
+
+// A mail program that has a token of the portal needs no password.
+func TestSMTPSignInByToken(t *testing.T) {
+	s := start(t)
+	browser := signUp(t, s, "sender")
+	token := func(scope string) string {
+		res, err := browser.PostForm(s.URL("portal")+"/auth/token", url.Values{"aud": {"veze-email"}, "scope": {scope}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		var made struct {
+			Token string `json:"access_token"`
+		}
+		body, _ := io.ReadAll(res.Body)
+		if err := json.Unmarshal(body, &made); err != nil || made.Token == "" {
+			t.Fatalf("token: %s %v\n%.300s", res.Status, err, body)
+		}
+		return made.Token
+	}
+	for _, mode := range []smtpd.Mode{smtpd.Submission, smtpd.Submissions} {
+		for _, c := range []struct {
+			name, user, token string
+			ok                bool
+		}{
+			{"own", "sender@vezeuniqverse.com", token("email.send"), true},
+			{"without a name", "", token("email.send email.read"), true},
+			{"another's name", "pilot@vezeuniqverse.com", token("email.send"), false},
+			{"a token that may not send", "sender@vezeuniqverse.com", token("email.read"), false},
+			{"no token", "sender@vezeuniqverse.com", "nonsense", false},
+			{"demo", "demo@vezeuniqverse.com", "demo", true},
+		} {
+			t.Run(mode.String()+" "+c.name, func(t *testing.T) {
+				config := &tls.Config{InsecureSkipVerify: true}
+				dial := smtp.DialStartTLS
+				if mode == smtpd.Submissions {
+					dial = smtp.DialTLS
+				}
+				client, err := dial(s.SMTP(mode), config)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close()
+				err = client.Auth(sasl.NewOAuthBearerClient(&sasl.OAuthBearerOptions{Username: c.user, Token: c.token}))
+				if (err == nil) != c.ok {
+					t.Fatalf("signed in: %v", err)
+				}
+				if !c.ok {
+					return
+				}
+				from := cmp.Or(c.user, "sender@vezeuniqverse.com")
+				subject := mode.String() + " " + c.name
+				if err := client.SendMail(from, []string{"pilot@vezeuniqverse.com"}, strings.NewReader("From: "+from+"\r\nSubject: "+subject+"\r\n\r\nx\r\n")); err != nil {
+					t.Fatal(err)
+				}
+				s.withSubject("pilot", subject)
+			})
+		}
 	}
 }
 
