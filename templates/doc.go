@@ -22,6 +22,7 @@
 //	PageMessage       email_message       MessageView       email /messages/{id}
 //	PageQueue         email_queue         QueueView         email /queue
 //	PageQueueEntry    email_queue_entry   QueueEntryView    email /queue/{id}
+//	PageDNS           email_dns           DNSView           email /dns
 //	PageChatHome      chat_home           ChatHomeView      chat /
 //	PageRooms         chat_rooms          RoomsView         chat /rooms
 //	PageRoom          chat_room           RoomView          chat /rooms/{id}

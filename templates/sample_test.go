@@ -2,6 +2,7 @@ package templates_test
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"uniqverse/templates"
@@ -162,6 +163,13 @@ func emailSamples() []sample {
 		{templates.PageQueue, "empty", at("/queue?state=held", "Queue").With(templates.QueueView{Here: "/queue?state=held"})},
 		{templates.PageQueueEntry, "", at("/queue/13", "Mail to news@orbit.example").With(entry)},
 		{templates.PageQueueEntry, "untried", at("/queue/14", "Mail to harbour@yards.example").With(templates.QueueEntryView{OutboundRow: queue.Rows[0], Here: "/queue/14", Notify: "none wanted"})},
+		{templates.PageDNS, "", at("/dns", "DNS").With(templates.DNSView{Domain: "vezeuniqverse.com", Own: true, Reminder: "a new pair of DKIM keys waits for its records to be in the DNS", NewKeys: true, Records: []templates.DNSRecord{
+			{Purpose: "MX", Name: "vezeuniqverse.com", Type: "MX", Value: "10 vezeuniqverse.com.", Found: []string{"10 vezeuniqverse.com."}, Verdict: "ok", Says: "Mail for the domain finds its host."},
+			{Purpose: "SPF", Name: "vezeuniqverse.com", Type: "TXT", Value: "v=spf1 mx ~all", Verdict: "missing", Says: "Nothing says which hosts send mail for the domain.", Mend: "Publish the record."},
+			{Purpose: "DKIM", Name: "uq20261122r._domainkey.vezeuniqverse.com", Type: "TXT", Value: "v=DKIM1; k=rsa; p=" + strings.Repeat("MIIBIjANBgkqhkiG9w0BAQEFAAOCAQ8A", 12), Verdict: "wrong", Found: []string{"v=DKIM1; p=x"}, Says: "The record is not that of the key that signs all mail.", Mend: "Publish the record in place of what is there."},
+			{Purpose: "MTA-STS", Name: "_mta-sts.vezeuniqverse.com", Type: "TXT", Verdict: "unknown", Says: "The DNS does not answer.", Mend: "Try again."},
+			{Purpose: "TLSRPT", Name: "_smtp._tls.vezeuniqverse.com", Type: "TXT", Verdict: "advice", Says: "Nobody reports when TLS fails."}}})},
+		{templates.PageDNS, "other", at("/dns?domain=orbit.example", "DNS").With(templates.DNSView{Domain: "orbit.example"})},
 		{templates.PageMessage, "bare", at("/messages/9", "(no subject)").With(templates.MessageView{ID: 9, Mailbox: pilot.Email})},
 	}
 }

@@ -150,6 +150,14 @@ type Config struct {
 	// changes nothing; what it says becomes a part of the score, as with EMAIL_RSPAMD.
 	Milter string `env:"EMAIL_MILTER" unset:"none" kind:"milter"`
 
+	// What this installation promises other servers about TLS (MTA-STS). `testing` and `enforce`
+	// serve a policy at `/.well-known/mta-sts.txt` of the mail service, which names the mail
+	// domain and all names below it as hosts; others look for it at `https://mta-sts.<domain>/`,
+	// so a web server with a certificate for that name passes it on. The page `/dns` says which
+	// records belong to it. Begin with `testing`: with `enforce`, a host whose certificate does
+	// not hold gets no mail from servers that keep the policy.
+	MTASTS string `env:"EMAIL_MTA_STS" default:"off" kind:"one-of:off,testing,enforce"`
+
 	// The file with the certificate chain (PEM) for STARTTLS and for the submissions port.
 	// Goes with EMAIL_TLS_KEY; set both or neither. When neither is set, a self-signed pair
 	// is made in the data folder at the first start: good for trying out, but other servers

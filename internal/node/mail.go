@@ -23,6 +23,7 @@ import (
 	"uniqverse/services/email/spam/milter"
 	"uniqverse/services/email/spam/rspamd"
 	"uniqverse/services/email/webmail"
+	"uniqverse/services/email/zone"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/cert"
 	"uniqverse/smtpd/dnsclient"
@@ -51,11 +52,17 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
+	keys := signer.New(filepath.Join(n.cfg.DataDir, "dkim"), n.cfg.Domain, n.opts.Now)
+	records, err := zone.New(zone.Options{Domain: n.cfg.Domain, Keys: keys, Resolver: dns, Policy: mtasts.Mode(n.cfg.MTASTS), Log: log, Now: n.opts.Now})
+	if err != nil {
+		return part{}, err
+	}
+	n.services = append(n.services, running{name: "dns records", run: records.Run})
 	scanners, err := n.scanners()
 	if err != nil {
 		return part{}, err
 	}
-	s, err := email.New(email.Options{Deliverer: out, Signer: signer.New(filepath.Join(n.cfg.DataDir, "dkim"), n.cfg.Domain, n.opts.Now), HoldAll: n.cfg.OutboundMode() == "hold", SpamRefuse: n.cfg.SpamRefuse, Enforce: n.cfg.EnforcesPolicy(), JunkAt: n.cfg.SpamJunkAt, Scanners: scanners,
+	s, err := email.New(email.Options{Deliverer: out, Signer: keys, HoldAll: n.cfg.OutboundMode() == "hold", SpamRefuse: n.cfg.SpamRefuse, Enforce: n.cfg.EnforcesPolicy(), JunkAt: n.cfg.SpamJunkAt, Scanners: scanners,
 		Store: mailstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Demo: n.cfg.DemoIdentity(),
 		Dir: filepath.Join(n.cfg.DataDir, "mail"), SMTPPort: n.listeners.smtpPort(smtpd.MX), Log: log, Now: n.opts.Now, Metrics: n.metrics, DiskFull: store.IsFull})
 	if err != nil {
@@ -67,7 +74,7 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 		return part{}, err
 	}
 	n.services = append(n.services, running{name: "refusals", run: journal.Run})
-	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s).Endpoints(), journal.Endpoints()), s.Discovery()}
+	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s).Endpoints(), journal.Endpoints(), records.Endpoints()), s.Discovery()}
 	if len(n.listeners.smtp) > 0 {
 		err = n.edge(s, dns, journal)
 	}

@@ -21,7 +21,6 @@ import (
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/queue"
 	"uniqverse/services/email/search/index"
-	"uniqverse/services/email/signer"
 	"uniqverse/services/email/sorting"
 	"uniqverse/services/email/spam"
 )
@@ -87,8 +86,6 @@ type Options struct {
 type Signer interface {
 	// Sign returns the fields to put before a message; present counts the fields that it has.
 	Sign(message io.Reader, present map[string]int) ([]byte, error)
-	// Records returns what the DNS must say for the signatures to hold.
-	Records() ([]signer.Record, error)
 }
 
 // Service is the mail service. Make one with New.

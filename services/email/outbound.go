@@ -10,11 +10,9 @@ import (
 
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
-	"uniqverse/internal/web"
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/queue"
 	"uniqverse/services/email/sending"
-	"uniqverse/services/email/signer"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/header"
 )
@@ -240,18 +238,4 @@ func (o office) Tell(ctx context.Context, e queue.Entry, out queue.Outcome) (fun
 // Gone removes files of messages that nothing refers to any more.
 func (o office) Gone(files []string) {
 	o.s.files.Remove(files, nil)
-}
-
-// DKIM is the answer to GET /api/dkim.
-type DKIM struct {
-	Domain  string          `json:"domain"`
-	Records []signer.Record `json:"records"`
-}
-
-func (s *Service) dkim(_ *web.Call, _ web.None) (DKIM, error) {
-	records, err := s.Signer.Records()
-	if err != nil {
-		return DKIM{}, errs.Wrap(errs.Unavailable, err, "the keys cannot be read; ask an administrator to look at the log")
-	}
-	return DKIM{s.ascii, records}, nil
 }

@@ -43,8 +43,6 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Query("GET", "/api/aliases", admin, "Every alias and where it leads", s.aliases),
 		web.Command("POST", "/api/aliases", admin, "Let an alias lead to mailboxes; to none: remove it. \"*\" is the catch-all", s.Store, s.setAlias),
 
-		web.Query("GET", "/api/dkim", admin, "The DNS records to publish, so that others can verify our signatures", s.dkim),
-
 		// What the forms of the pages (package webmail) post to: the same as under /api, for whoever the pages open for.
 		web.Command("POST", "/messages/{id}/read", page, "The page's form: mark as read or unread", s.Store, s.markRead).Redirect(back),
 		web.Command("POST", "/messages/{id}/star", page, "The page's form: set or remove the star", s.Store, s.star).Redirect(back),
