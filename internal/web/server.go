@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -68,7 +70,7 @@ func (l *boundedListener) Accept() (net.Conn, error) {
 		<-l.slots
 		return nil, err
 	}
-	return &boundedConn{Conn: conn, release: sync.OnceFunc(func() { <-l.slots })}, nil
+	return &boundedConn{Conn: conn, slots: l.slots}, nil
 }
 
 // Close implements net.Listener.
@@ -79,13 +81,26 @@ func (l *boundedListener) Close() error {
 
 type boundedConn struct {
 	net.Conn
-	release func()
+	slots chan struct{}
+	gone  atomic.Bool
 }
 
 // Close implements net.Conn.
 func (c *boundedConn) Close() error {
-	defer c.release()
-	return c.Conn.Close()
+	err := c.Conn.Close()
+	if c.gone.CompareAndSwap(false, true) {
+		<-c.slots
+	}
+	return err
+}
+
+// SyscallConn implements syscall.Conn, where the connection beneath does: package ws writes to a
+// socket without waiting.
+func (c *boundedConn) SyscallConn() (syscall.RawConn, error) {
+	if sys, ok := c.Conn.(syscall.Conn); ok {
+		return sys.SyscallConn()
+	}
+	return nil, errors.ErrUnsupported
 }
 
 // CloseWrite ends our side alone. net/http does so after refusing a request that it did not read

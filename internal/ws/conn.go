@@ -1,6 +1,7 @@
 package ws
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -27,9 +29,10 @@ type Conn struct {
 	edge    *Edge
 	ws      *websocket.Conn // for reading only
 	raw     net.Conn
+	direct  syscall.RawConn // of raw, for what does not wait; nil where that is not to be had
+	in      *bufio.Reader   // what gorilla reads from
 	remote  string
 	slot    int
-	done    chan struct{}
 	onClose func(Code, string)
 
 	// Only the reader touches these.
@@ -51,9 +54,10 @@ type Conn struct {
 	heard   time.Time // when the last pong or message came
 
 	started bool
-	ended   bool          // over: done is closed
+	ended   bool          // over
+	done    chan struct{} // closed when it is over; nil while nobody asked
 	closing *closing      // not nil once Close was called or the peer closed
-	sent    chan struct{} // closed when the close frame is written, or never will be
+	sent    chan struct{} // closed when the close frame is written, or never will be; nil while nobody waits for that
 	cutoff  bool          // the socket is closed
 }
 
@@ -77,10 +81,15 @@ type closing struct {
 
 func newConn(e *Edge, wc *websocket.Conn, g *guard, remote string, opts Options) *Conn {
 	c := &Conn{
-		edge: e, ws: wc, raw: g.Conn, remote: remote, done: make(chan struct{}), sent: make(chan struct{}),
+		edge: e, ws: wc, raw: g.Conn, in: g.in, remote: remote,
 		binary: opts.Binary, bound: orDefault(opts.Queue, 1<<20), expires: opts.Expires, heard: time.Now(),
 	}
 	g.c = c
+	if sys, ok := g.Conn.(syscall.Conn); ok && resumable(g.Conn) {
+		if direct, err := sys.SyscallConn(); err == nil {
+			c.direct = direct
+		}
+	}
 	c.limit.set(opts.Rate, opts.Burst)
 	if opts.Hello > 0 {
 		c.hello = time.Now().Add(opts.Hello)
@@ -93,7 +102,22 @@ func newConn(e *Edge, wc *websocket.Conn, g *guard, remote string, opts Options)
 }
 
 // Done is closed when the connection is over, just before onClose is called.
-func (c *Conn) Done() <-chan struct{} { return c.done }
+func (c *Conn) Done() <-chan struct{} {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return awaited(&c.done, c.ended)
+}
+
+// awaited returns the channel, made for the first who waits: most connections never have one. over closes it at once.
+func awaited(ch *chan struct{}, over bool) chan struct{} {
+	if *ch == nil {
+		*ch = make(chan struct{})
+		if over {
+			close(*ch)
+		}
+	}
+	return *ch
+}
 
 // Subprotocol returns the sub-protocol agreed on, or "".
 func (c *Conn) Subprotocol() string { return c.ws.Subprotocol() }
@@ -158,6 +182,11 @@ func (c *Conn) run(onMessage func([]byte)) {
 func (c *Conn) readAll(onMessage func([]byte)) error {
 	for {
 		c.setReadDeadline()
+		if c.direct != nil && c.in.Buffered() == 0 {
+			if err := await(c.direct); err != nil {
+				return err
+			}
+		}
 		typ, data, err := c.ws.ReadMessage()
 		if err != nil {
 			return err
@@ -212,7 +241,7 @@ func (c *Conn) readEnded(err error) {
 	var ce *websocket.CloseError
 	c.mu.Lock()
 	waited := c.state == mute && isTimeout(err) // the peer did not answer our close frame
-	expires := c.expires
+	expires, sent := c.expires, awaited(&c.sent, c.state == mute)
 	c.mu.Unlock()
 	switch now := time.Now(); {
 	case isTimeout(err):
@@ -239,7 +268,7 @@ func (c *Conn) readEnded(err error) {
 	wait := time.NewTimer(c.edge.opts.CloseWait)
 	defer wait.Stop()
 	select {
-	case <-c.sent:
+	case <-sent:
 	case <-wait.C:
 	}
 	c.mu.Lock()
@@ -269,12 +298,14 @@ func (c *Conn) finish() {
 	for _, s := range subs {
 		s.t.remove(s)
 	}
-	end, onClose := *c.closing, c.onClose
+	end, onClose, done := *c.closing, c.onClose, c.done
 	c.mu.Unlock()
 	c.raw.Close()
 	c.edge.unregister(c, end.code)
 	c.edge.opts.Log.Debug("websocket closed", "remote", c.remote, "code", int(end.code), "reason", end.reason)
-	close(c.done)
+	if done != nil {
+		close(done)
+	}
 	if onClose != nil {
 		onClose(end.code, end.reason)
 	}
@@ -430,7 +461,9 @@ func (c *Conn) cut(code Code) {
 func (c *Conn) silence() {
 	if c.state != mute {
 		c.state = mute
-		close(c.sent)
+		if c.sent != nil {
+			close(c.sent)
+		}
 	}
 }
 

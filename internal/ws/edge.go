@@ -33,6 +33,9 @@ type EdgeOptions struct {
 	Log          *slog.Logger  // hears of failed handshakes and closes at debug level; nil is silent
 }
 
+// readBuffer is how much of a connection's input is read at once; gorilla takes a reader of more than 256 bytes.
+const readBuffer = 288
+
 // pingSlots is into how many groups the connections are dealt that are pinged together.
 const pingSlots = 25
 
@@ -71,8 +74,9 @@ func NewEdge(opts EdgeOptions) *Edge {
 	e := &Edge{opts: opts, stop: make(chan struct{}), closed: map[Code]int64{}}
 	e.queue.ready.L = &e.queue.mu
 	// The pool is never used, for nothing is written through gorilla's buffers; having one
-	// keeps it from allocating a buffer for every connection.
-	e.upgrader = websocket.Upgrader{ReadBufferSize: 512, WriteBufferSize: 512, WriteBufferPool: &sync.Pool{}, HandshakeTimeout: opts.WriteTimeout}
+	// keeps it from allocating a buffer for every connection. Without a size for reading gorilla takes
+	// the reader that the hijacker gives it.
+	e.upgrader = websocket.Upgrader{WriteBufferSize: 512, WriteBufferPool: &sync.Pool{}, HandshakeTimeout: opts.WriteTimeout}
 	for i := range e.slots {
 		e.slots[i] = map[*Conn]struct{}{}
 	}
@@ -353,7 +357,11 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	h.guard = &guard{Conn: c}
-	return h.guard, brw, nil
+	h.guard.in = bufio.NewReaderSize(h.guard, readBuffer)
+	if n := brw.Reader.Buffered(); n > 0 { // gorilla refuses a client that sent something before the answer
+		return h.guard, brw, nil
+	}
+	return h.guard, bufio.NewReadWriter(h.guard.in, brw.Writer), nil
 }
 
 // guard lets gorilla write the handshake and nothing after it: all frames go through one
@@ -361,7 +369,8 @@ func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 // other byte is sent. The close frames that gorilla wants to send become Close.
 type guard struct {
 	net.Conn
-	c *Conn // nil during the handshake
+	in *bufio.Reader
+	c  *Conn // nil during the handshake
 }
 
 func (g *guard) Write(b []byte) (int, error) {

@@ -1,18 +1,12 @@
 package ws
 
 import (
-	"os"
 	"sync"
 	"time"
 )
 
-const (
-	// maxWrite is how much one write carries: what a socket takes for the price of one frame.
-	maxWrite = 32 << 10
-	// tryFor is how long a worker waits for a socket that takes no more, before the rest of
-	// the write goes to a goroutine of its own.
-	tryFor = 3 * time.Millisecond
-)
+// maxWrite is how much one write carries: what a socket takes for the price of one frame.
+const maxWrite = 32 << 10
 
 // queue is what the workers of an edge have to do. Every connection is in it at most once,
 // and every topic too, so it needs no bound of its own.
@@ -87,6 +81,7 @@ func (q *queue) stop() {
 
 // work is one of the edge's workers.
 func (e *Edge) work() {
+	try := newAttempt()
 	for {
 		j, ok := e.queue.pop()
 		switch {
@@ -95,7 +90,7 @@ func (e *Edge) work() {
 		case j.t != nil:
 			j.t.flush()
 		default:
-			e.write(j.c)
+			e.write(j.c, try)
 		}
 	}
 }
@@ -144,7 +139,7 @@ func (p *parcel) free() {
 }
 
 // write is a worker's turn with a connection: one write, which must not take long.
-func (e *Edge) write(c *Conn) {
+func (e *Edge) write(c *Conn, try *attempt) {
 	c.mu.Lock()
 	if c.state != waiting {
 		c.mu.Unlock()
@@ -158,21 +153,20 @@ func (e *Edge) write(c *Conn) {
 		return
 	}
 	c.mu.Unlock()
-	n := 0
-	var err error = os.ErrDeadlineExceeded
-	if resumable(c.raw) {
-		c.raw.SetWriteDeadline(time.Now().Add(tryFor))
-		n, err = c.raw.Write(p.data)
+	n, full := 0, true
+	var err error
+	if c.direct != nil {
+		n, full, err = try.tryWrite(c.direct, p.data)
 		e.writes.Add(1)
 		e.bytes.Add(int64(n))
 	}
 	switch {
+	case full:
+		e.slow.Go(func() { c.writeSlowly(p, n) })
 	case err == nil:
 		if c.wrote(&p) {
 			e.queue.add(job{c: c}) // at the end of the queue: the others come first
 		}
-	case isTimeout(err):
-		e.slow.Go(func() { c.writeSlowly(p, n) })
 	default:
 		p.free()
 		c.cut(Abnormal)
@@ -200,6 +194,7 @@ func (c *Conn) writeSlowly(p parcel, n int) {
 			}
 			return
 		}
+		c.raw.SetWriteDeadline(time.Time{}) // one that passed would stop a write that does not wait
 		if !c.wrote(&p) {
 			return
 		}
