@@ -55,6 +55,13 @@ type Config struct {
 	// `0` picks a free port and logs it, `off` opens none.
 	SubmissionsPort Port `env:"EMAIL_SMTP_465" flag:"submissions-port" default:"2465" kind:"port"`
 
+	// TCP port on which mail programs read the inbox over POP3, with STLS and an app password. Off unless
+	// it is set; `110` is the usual one, `2110` needs no rights. `0` picks a free port and logs it.
+	POP3Port Port `env:"EMAIL_POP3_110" flag:"pop3-port" default:"off" kind:"port"`
+
+	// As the POP3 port, but TLS from the first byte; `995` is the usual one.
+	POP3SPort Port `env:"EMAIL_POP3_995" flag:"pop3s-port" default:"off" kind:"port"`
+
 	// # Services and where they live
 
 	// Which services this process runs, separated by commas. The same program, told

@@ -26,6 +26,9 @@ func (n *Node) banner(out io.Writer, setup string) {
 		what := map[smtpd.Mode]string{smtpd.MX: "SMTP (MX)", smtpd.Submission: "SMTP submission", smtpd.Submissions: "SMTP over TLS"}[l.Mode]
 		fmt.Fprintf(&b, "  %-15s %s\n", what, browsable(n.cfg, l.Addr()))
 	}
+	for _, l := range n.listeners.pop3 {
+		fmt.Fprintf(&b, "  %-15s %s\n", map[bool]string{false: "POP3", true: "POP3 over TLS"}[l.Secure], browsable(n.cfg, l.Addr()))
+	}
 	folder, err := filepath.Abs(n.cfg.DataDir)
 	if err != nil {
 		folder = n.cfg.DataDir

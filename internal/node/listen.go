@@ -8,6 +8,7 @@ import (
 	"syscall"
 
 	"uniqverse/internal/config"
+	"uniqverse/services/email/pop3"
 	"uniqverse/smtpd"
 )
 
@@ -15,6 +16,7 @@ import (
 type listeners struct {
 	http map[string]net.Listener
 	smtp []smtpd.Listener
+	pop3 []pop3.Listener
 }
 
 // listen opens every socket before anything is served, so that a port in use is found while
@@ -64,6 +66,20 @@ func listen(cfg config.Config) (*listeners, error) {
 			ls.smtp = append(ls.smtp, smtpd.Listener{Listener: ln, Mode: s.mode})
 		}
 	}
+	for _, p := range []struct {
+		secure        bool
+		setting, flag string
+		port          config.Port
+	}{{false, "EMAIL_POP3_110", "pop3-port", cfg.POP3Port}, {true, "EMAIL_POP3_995", "pop3s-port", cfg.POP3SPort}} {
+		ln, err := open(p.setting, p.flag, p.port)
+		if err != nil {
+			ls.close()
+			return nil, err
+		}
+		if ln != nil {
+			ls.pop3 = append(ls.pop3, pop3.Listener{Listener: ln, Secure: p.secure})
+		}
+	}
 	return ls, nil
 }
 
@@ -106,6 +122,9 @@ func (ls *listeners) close() {
 		ln.Close()
 	}
 	for _, ln := range ls.smtp {
+		ln.Close()
+	}
+	for _, ln := range ls.pop3 {
 		ln.Close()
 	}
 }

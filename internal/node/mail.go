@@ -75,18 +75,23 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	}
 	n.services = append(n.services, running{name: "refusals", run: journal.Run})
 	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s).Endpoints(), journal.Endpoints(), records.Endpoints()), s.Discovery()}
-	if len(n.listeners.smtp) > 0 {
-		err = n.edge(s, dns, journal)
+	if len(n.listeners.smtp)+len(n.listeners.pop3) == 0 {
+		return p, nil
 	}
-	return p, err
+	pair, err := n.certificate()
+	if err != nil {
+		return part{}, err
+	}
+	if len(n.listeners.smtp) > 0 {
+		if err := n.edge(s, dns, journal, pair); err != nil {
+			return part{}, err
+		}
+	}
+	return p, n.servePOP3(s, pair)
 }
 
 // edge makes the SMTP listeners.
-func (n *Node) edge(s *email.Service, dns *dnsclient.Client, journal smtpd.Journal) error {
-	keys, err := n.certificate()
-	if err != nil {
-		return err
-	}
+func (n *Node) edge(s *email.Service, dns *dnsclient.Client, journal smtpd.Journal, keys *tls.Config) (err error) {
 	var backend smtpd.Backend = n.gate(s, dns)
 	if n.traces != nil {
 		backend = tracedMail{backend, n}

@@ -217,6 +217,16 @@ func (n *Node) serve(ctx context.Context) {
 	}
 }
 
+// POP3 returns the address (host:port) on which mail is read over POP3, with TLS from the first byte or not; "" for none.
+func (n *Node) POP3(secure bool) string {
+	for _, l := range n.listeners.pop3 {
+		if l.Secure == secure {
+			return browsable(n.cfg, l.Addr())
+		}
+	}
+	return ""
+}
+
 // URL returns the base URL of a service of this process without a slash at the end, "" when
 // it has no listener.
 func (n *Node) URL(service string) string { return n.urls[service] }

@@ -203,3 +203,43 @@ func (s *Service) Removed(files []string) { s.files.Remove(files, nil) }
 
 // Queue is the mail that waits to leave.
 func (s *Service) Queue() *queue.Queue[mailbox.Tx] { return s.queue }
+
+// Login signs a mail program in and returns the local part of its user. See Authenticate.
+func (s *Service) Login(ctx context.Context, user, password string) (local string, err error) {
+	identity, err := s.Authenticate(ctx, smtpd.Session{}, user, password)
+	if err != nil {
+		return "", err
+	}
+	local, _ = mailbox.Split(identity)
+	return local, nil
+}
+
+// Discard moves messages of a user (a local part) to the trash in one transaction. What is there already stays, what is gone is
+// passed over; somebody else's message is errs.NotFound.
+func (s *Service) Discard(ctx context.Context, user string, ids []int64) error {
+	return s.Store.Update(ctx, nil, func(tx mailbox.Tx) error {
+		for _, id := range ids {
+			m, err := tx.MessageByID(id)
+			if errs.Is(err, errs.NotFound) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if m.User != user {
+				return errs.New(errs.NotFound, "there is no such message")
+			}
+			trash, err := tx.FolderByRole(m.MailboxID, mailbox.RoleTrash)
+			if err != nil {
+				return err
+			}
+			if m, err = tx.Place(m, []int64{trash.ID}); err != nil {
+				return err
+			}
+			if err := emit(tx, event.MailMoved, m.User, event.TraceOf(ctx), map[string]any{"message_id": m.ID, "user": s.address(m.User), "folders": m.Folders}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
