@@ -2,8 +2,8 @@
 //
 // Every file is embedded in the executable and has two addresses: its plain name, which a browser must ask about again,
 // and a name with the hash of its content in it (Path), which it may keep for ever. The style sheets of css/ are served
-// as one, app.css; htmx and its event streams as one, htmx.js. The room's page is made of modules, js/room/, which import
-// each other by their plain names. There is no build step: what is in the folders is what is served.
+// as one, app.css; htmx and its event streams as one, htmx.js. The room's page and those of mail are made of modules,
+// js/room/ and js/mail/, which import each other by their plain names. There is no build step: what is in the folders is what is served.
 //
 // It is not a file server for anything outside this folder. Floor F1; imports nothing of the tree. The table of files is
 // made once and never changes, so everything here is safe for concurrent use.
@@ -24,7 +24,7 @@ import (
 	"sync"
 )
 
-//go:embed css/*.css js/*.js js/room/*.js icons/*.svg vendor/*.js
+//go:embed css/*.css js/*.js js/room/*.js js/mail/*.js icons/*.svg vendor/*.js
 var files embed.FS
 
 // Prefix is the path under which Handler expects to be mounted.

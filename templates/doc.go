@@ -20,6 +20,7 @@
 //	PageDocs          docs                DocsView          /docs of every service
 //	PageInbox         email_inbox         InboxView         email / and /inbox
 //	PageMessage       email_message       MessageView       email /messages/{id}
+//	PageFolders       email_folders       FoldersView       email /folders
 //	PageQueue         email_queue         QueueView         email /queue
 //	PageQueueEntry    email_queue_entry   QueueEntryView    email /queue/{id}
 //	PageDNS           email_dns           DNSView           email /dns

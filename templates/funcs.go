@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash/fnv"
+	"html"
 	"html/template"
 	"strconv"
 	"strings"
@@ -31,6 +32,7 @@ func funcs(now func() time.Time, icons *iconSet) template.FuncMap {
 		"plural":    plural,
 		"json":      toJSON,
 		"linkify":   linkify,
+		"marked":    marked,
 		"paragraph": paragraphs,
 		"spark":     sparkline,
 		"bar":       bar,
@@ -67,6 +69,22 @@ func funcs(now func() time.Time, icons *iconSet) template.FuncMap {
 		"bestscore": bestScore,
 		"top":       func(n int, rows []BoardRow) []BoardRow { return rows[:min(n, len(rows))] },
 	}
+}
+
+// marked shows a text in which what was found stands between <mark> and </mark> and everything else is escaped, as
+// searches give it. Whatever else it may hold is escaped again.
+func marked(s string) template.HTML {
+	var b strings.Builder
+	for i, part := range strings.Split(s, "<mark>") {
+		found, rest, ok := strings.Cut(part, "</mark>")
+		if i == 0 || !ok {
+			found, rest = "", part
+		} else {
+			b.WriteString("<mark>" + template.HTMLEscapeString(html.UnescapeString(found)) + "</mark>")
+		}
+		b.WriteString(template.HTMLEscapeString(html.UnescapeString(rest)))
+	}
+	return template.HTML(b.String())
 }
 
 const isoMillis = "2006-01-02T15:04:05.000Z07:00"

@@ -129,3 +129,15 @@ func TestWayBack(t *testing.T) {
 		}
 	}
 }
+
+func TestMarked(t *testing.T) {
+	for in, want := range map[string]string{
+		"a &lt;b&gt; <mark>c &amp; d</mark> e": "a &lt;b&gt; <mark>c &amp; d</mark> e",
+		"<script>x</script><mark>":             "&lt;script&gt;x&lt;/script&gt;",
+		"</mark><mark><img src=x></mark>":      "&lt;/mark&gt;<mark>&lt;img src=x&gt;</mark>",
+	} {
+		if got := string(marked(in)); got != want {
+			t.Errorf("%q is shown as %q, want %q", in, got, want)
+		}
+	}
+}

@@ -55,7 +55,7 @@ func unsafe(doc *html.Node) string {
 	allowed := map[string]bool{}
 	for _, e := range strings.Fields("html head meta title link script body a header div nav ul ol li button span svg path circle ellipse rect main p h1 h2 h3 " +
 		"form input label textarea select option details summary dialog dl dt dd footer section article aside small strong b i kbd code pre table caption thead tbody tr th td " +
-		"time iframe hr output progress img") {
+		"time mark iframe hr output progress img") {
 		allowed[e] = true
 	}
 	for _, e := range elements(doc) {

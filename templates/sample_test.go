@@ -125,7 +125,19 @@ func emailSamples() []sample {
 		rows[i].ID = int64(442 - i)
 		rows[i].Date = before(time.Duration(i*i*i)*time.Hour + 3*time.Minute)
 	}
+	rows[3].Count, rows[3].Names, rows[3].Answered, rows[6].Own, rows[6].Draft, rows[2].Forwarded = 4, "Orion, Nova", true, true, true, true
 	inbox.Messages = rows
+	inbox.Title, inbox.Role, inbox.FolderID, inbox.Threads, inbox.Here = "Inbox", "inbox", 1, true, "/inbox"
+	inbox.Moves = []templates.Option{{Value: "archive", Label: "Archive"}, {Value: "17", Label: "Projects/Game"}}
+	inbox.Side = templates.MailSide{ManageURL: "/folders", Bytes: 214 << 20, Quota: 1 << 30, Labels: []templates.Tab{{Label: "crew", Href: "/inbox?label=crew", Count: 12}},
+		More: []templates.Link{{Label: "Rules", Href: "/rules", Icon: "bolt"}},
+		Folders: []templates.FolderLink{{ID: 1, Label: "Inbox", Href: "/inbox", Icon: "inbox", Key: "i", Current: true, Unread: 2, Drop: "inbox"}, {ID: 2, Label: "Drafts", Href: "/inbox?folder=drafts", Icon: "pen", Key: "r", Count: 1},
+			{ID: 6, Label: "Trash", Href: "/inbox?folder=trash", Icon: "trash", Key: "t", Drop: "trash"}, {ID: 17, Label: "Projects", Href: "/inbox?folder=17", Icon: "folder", Drop: "17"}, {ID: 18, Label: "Game", Href: "/inbox?folder=18", Icon: "folder", Depth: 1, Drop: "18"}}}
+	folders := templates.FoldersView{Mailbox: pilot.Email, User: "pilot", Here: "/folders", BackURL: "/inbox", Folders: []templates.FolderRow{{ID: 1, Name: "Inbox", Path: "Inbox", Href: "/inbox", Messages: 214, Unread: 2},
+		{ID: 6, Name: "Trash", Path: "Trash", Href: "/inbox?folder=trash", Messages: 3, Empty: true}, {ID: 17, Name: "Projects", Path: "Projects", Href: "/inbox?folder=17", Own: true},
+		{ID: 18, Name: "Game", Path: "Projects/Game", Href: "/inbox?folder=18", Messages: 4, Depth: 1, Own: true, Parents: []templates.Option{{Value: "17", Label: "Projects", Selected: true}}}}}
+	trash := inbox
+	trash.Title, trash.Role, trash.FolderID, trash.Threads, trash.Unread, trash.User = "Trash", "trash", 6, false, 0, "pilot"
 	msg := templates.MessageView{ID: 442, Mailbox: pilot.Email, Subject: "Docking permit for the Kestrel", FromName: "Nova Okafor", From: "nova@vezeuniqverse.com", To: []string{pilot.Email, "crew@vezeuniqverse.com"}, Cc: []string{"orion@vezeuniqverse.com"},
 		Date: before(3 * time.Minute), Received: before(2 * time.Minute), Size: 4210, Unread: true, Labels: []string{"crew"}, SpamScore: 0.4,
 		Auth: templates.Auth{SPF: "pass", DKIM: "pass", DMARC: "fail"}, AuthDetail: map[string]string{"dkim": "signed by vezeuniqverse.com"},
@@ -135,9 +147,13 @@ func emailSamples() []sample {
 		Attachments: []templates.Attachment{{Name: "permit.pdf", Type: "application/pdf", Size: 81200, URL: "/messages/442/parts/2"}}, OlderURL: "/messages/441", EventsURL: inbox.EventsURL}
 	html := msg
 	html.HTMLURL, html.Starred, html.Unread = "/messages/442/html", true, false
-	empty := templates.InboxView{Mailbox: "ada@vezeuniqverse.com", Swaks: "swaks --server localhost:2525 --to ada@vezeuniqverse.com", Filters: inbox.Filters, EventsURL: inbox.EventsURL}
+	empty := templates.InboxView{Title: "Inbox", Role: "inbox", Here: "/inbox", Side: inbox.Side, Mailbox: "ada@vezeuniqverse.com", Swaks: "swaks --server localhost:2525 --to ada@vezeuniqverse.com", Filters: inbox.Filters, EventsURL: inbox.EventsURL}
 	found := empty
-	found.Query, found.Hidden = "permit", map[string]string{"access_token": "demo"}
+	found.Title, found.Role, found.Query, found.Hidden = "Search", "", "permit", map[string]string{"access_token": "demo"}
+	hits := found
+	hits.Messages = []templates.MessageRow{{ID: 442, FromName: "Nova", Subject: "Docking permit", MarkedSubject: "Docking <mark>permit</mark>", MarkedSnippet: "the <mark>permit</mark> &amp; more", Folder: "Archive", Date: noon}}
+	wrong := found
+	wrong.Wrong = "larger: wants a size such as 1M"
 	queue := templates.QueueView{Here: "/queue", HoldAll: true, Filters: []templates.Tab{{Label: "All", Href: "/queue", Current: true, Count: 4}, {Label: "held", Href: "/queue?state=held", Count: 1}},
 		Pager: templates.Pager{Next: "/queue?before=11"}, Suppressions: []templates.SuppressionRow{{Address: "gone@comet.example", Reason: "550 5.1.1 No such user", Created: before(50 * time.Hour)}},
 		Rows: []templates.OutboundRow{
@@ -156,7 +172,11 @@ func emailSamples() []sample {
 	return []sample{
 		{templates.PageInbox, "", frame.With(inbox)},
 		{templates.PageInbox, "empty", frame.With(empty)},
-		{templates.PageInbox, "nothing-found", at("/inbox?q=permit", "Inbox").With(found)},
+		{templates.PageInbox, "trash", at("/inbox?folder=trash", "Trash").With(trash)},
+		{templates.PageFolders, "", at("/folders", "Folders").With(folders)},
+		{templates.PageInbox, "nothing-found", at("/search?q=permit", "Search").With(found)},
+		{templates.PageInbox, "found", at("/search?q=permit", "Search").With(hits)},
+		{templates.PageInbox, "wrong-query", at("/search?q=larger:x", "Search").With(wrong)},
 		{templates.PageMessage, "", at("/messages/442", msg.Subject).With(msg)},
 		{templates.PageMessage, "html", at("/messages/442", msg.Subject).With(html)},
 		{templates.PageQueue, "", at("/queue", "Queue").With(queue)},

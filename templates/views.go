@@ -18,6 +18,7 @@ const (
 	// Email.
 	PageInbox   = "email_inbox"   // InboxView: / and /inbox
 	PageMessage = "email_message" // MessageView: /messages/{id}
+	PageFolders = "email_folders" // FoldersView: /folders
 	// Chat and desk.
 	PageChatHome = "chat_home"    // ChatHomeView: /
 	PageRooms    = "chat_rooms"   // RoomsView: /rooms

@@ -5,15 +5,56 @@ import "time"
 // Auth is the result word of each sender check as RFC 8601 names it ("pass", "fail", "none", …); "" is not checked.
 type Auth struct{ SPF, DKIM, DMARC string }
 
-// InboxView is the list of one mailbox. Its forms, each answered with a redirect to the form's next:
+// MailSide is what stands beside the lists of a mailbox.
+type MailSide struct {
+	User      string // whose mailbox the links name; "" for the reader's own
+	Folders   []FolderLink
+	Labels    []Tab
+	ManageURL string // as Link.Href: the page of folders
+	Bytes     int64  // that the mailbox holds, of Quota; 0 is unknown
+	Quota     int64
+	More      []Link // what else a mailbox has: junk review, rules, addresses
+}
+
+// Full is how much of the quota is taken, in per cent.
+func (s MailSide) Full() int {
+	if s.Quota <= 0 {
+		return 0
+	}
+	return int(min(100, (100*s.Bytes+s.Quota-1)/s.Quota))
+}
+
+// FolderLink is a folder beside the lists.
+type FolderLink struct {
+	ID          int64
+	Label, Href string // Href as Link.Href
+	Icon, Key   string
+	Current     bool
+	Unread      int    // shown as a badge; 0 is none
+	Count       int    // shown quietly; 0 is none
+	Depth       int    // below the top
+	Drop        string // what POST /messages/bulk names it by; "" is no place to move to
+}
+
+// InboxView is the list of one folder of a mailbox. Its forms, each answered with a redirect to the form's next:
 //
 //	POST /messages/{id}/star {starred: true|false, next}
-//	POST /messages/{id}/read {read: true|false, next}
+//	POST /messages/bulk {ids…, do, from, folder, label, next}
+//	POST /folders/{id}/empty {next}
 type InboxView struct {
 	Mailbox  string // "demo@vezeuniqverse.com"
-	Query    string // of the search field, GET /inbox?q=; NoSearch hides the field
-	NoSearch bool
-	Filters  []Tab // "All", "Unread", "Starred", one per label
+	User     string // as MailSide
+	Title    string // "Inbox"
+	Role     string // of the folder; "" for people's own and for all mail
+	FolderID int64  // 0 is all mail
+	Threads  bool   // a row stands for its conversation
+	Here     string // as Link.Href: this very list
+	Side     MailSide
+	Moves    []Option // folders to move to
+	Query    string   // of the search field, GET /search?q=; what was found is shown when it is not ""
+	Wrong    string   // why the query cannot be understood; "" is nothing
+	Compose  string   // as Link.Href: where a mail is written; "" is nowhere
+	Filters  []Tab    // "All", "Unread", "Starred"
 	Messages []MessageRow
 	Unread   int
 	Total    int
@@ -26,24 +67,63 @@ type InboxView struct {
 	Hidden map[string]string
 }
 
-// MessageRow is one mail in a list.
+// MessageRow is one mail in a list, or a conversation by its newest mail.
 type MessageRow struct {
-	ID          int64
-	FromName    string // "" shows From
-	From        string // address
-	Subject     string // "" shows "(no subject)"
-	Snippet     string
-	Date        time.Time
-	Size        int64 // bytes
-	Unread      bool
-	Starred     bool
+	ID        int64
+	FromName  string // "" shows From; of one's own mail: to whom
+	From      string // address
+	Names     string // of a conversation with several authors; "" shows FromName
+	Own       bool   // written by the reader: FromName is to whom
+	Draft     bool   // opens where it is written
+	Count     int    // messages of the conversation; below 2 is a single one
+	Subject   string // "" shows "(no subject)"
+	Snippet   string
+	Date      time.Time
+	Size      int64 // bytes
+	Unread    bool
+	Starred   bool
+	Answered  bool
+	Forwarded bool
+
+	MarkedSubject string // with what a search found between <mark> and </mark>, the rest escaped; "" shows Subject
+	MarkedSnippet string // the same of the text
+	Folder        string // where it lies, in lists of several folders; "" is not shown
+
 	Attachments int
 	Labels      []string
 	Auth        Auth
 }
 
 // Who returns the name to show for the sender.
-func (m MessageRow) Who() string { return firstOf(m.FromName, m.From, "(no sender)") }
+func (m MessageRow) Who() string {
+	if m.Own {
+		return "To: " + firstOf(m.FromName, "nobody yet")
+	}
+	return firstOf(m.Names, m.FromName, m.From, "(no sender)")
+}
+
+// FoldersView is the page of a mailbox's folders. Its forms, each with next:
+//
+//	POST /folders {name, parent, user, next}
+//	POST /folders/{id} {name, parent, next} · /folders/{id}/delete · /folders/{id}/empty
+type FoldersView struct {
+	Mailbox string
+	User    string // as MailSide
+	Here    string // as Link.Href: this page
+	BackURL string // as Link.Href
+	Folders []FolderRow
+}
+
+// FolderRow is one folder of a mailbox.
+type FolderRow struct {
+	ID               int64 // 0: not there yet
+	Name, Path, Href string
+	Messages, Unread int
+	Depth            int
+	Own              bool     // made by its owner: may be renamed, moved and removed
+	Empty            bool     // may be emptied
+	Parents          []Option // folders that it may be moved into
+}
 
 // MessageView is one mail. Its forms are those of InboxView and
 //

@@ -57,6 +57,8 @@ type params struct {
 	json map[string]json.RawMessage
 	text url.Values
 	list json.RawMessage // a JSON array body
+
+	files []File // of a multipart form
 }
 
 // readEarly keeps the parameters for decode.
@@ -124,7 +126,7 @@ func readParams(c *Call) (params, error) {
 	case "application/x-www-form-urlencoded":
 		err = p.readForm(body)
 	case "multipart/form-data":
-		err = p.readMultipart(body, mp["boundary"])
+		err = p.readMultipart(body, mp["boundary"], c.filesField())
 	default:
 		return p, errs.New(errs.Unsupported, "the body's Content-Type is %q; send application/json, application/x-www-form-urlencoded or multipart/form-data", clip(mt))
 	}

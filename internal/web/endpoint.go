@@ -41,6 +41,7 @@ type Endpoint struct {
 	longLife bool
 	ownBody  []string            // the types of body that the endpoint reads by itself; nil for what is decoded
 	passes   bool                // another handler reads the request: nothing is decoded here
+	files    string              // the field of a multipart form that holds files; "" takes none
 	noAuth   bool                // health and the like: nobody is asked who they are
 	guarded  bool                // refused from foreign pages whoever calls
 	first    func(c *Call) error // reads the parameters before the caller is asked for; nil for the usual order
@@ -176,6 +177,21 @@ func (e Endpoint) PassThrough() Endpoint {
 func (e Endpoint) ReadsBody(bytes int64, types ...string) Endpoint {
 	e.maxBody, e.ownBody = bytes, types
 	return e
+}
+
+// TakesFiles lets the endpoint's function have the files that a multipart form holds in the field: Call.Files. They are in
+// memory, within MaxBody.
+func (e Endpoint) TakesFiles(field string) Endpoint {
+	e.files = field
+	return e
+}
+
+// filesField is the field of the call's form that may hold files.
+func (c *Call) filesField() string {
+	if c.endpoint == nil {
+		return ""
+	}
+	return c.endpoint.files
 }
 
 // MaxBody bounds the request's body in bytes; the default is 1 MiB.

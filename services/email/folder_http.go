@@ -330,8 +330,8 @@ func (s *Service) thread(c *web.Call, in idParams) (Thread, error) {
 	return out, err
 }
 
-// bulkParams change many messages in one transaction.
-type bulkParams struct {
+// BulkParams change many messages in one transaction.
+type BulkParams struct {
 	IDs    []int64 `json:"ids" web:"required" max:"200" doc:"of the messages"`
 	Action string  `json:"action" web:"required" max:"20" doc:"read, unread, star, unstar, move (with folder), delete, label or unlabel (with label)"`
 	Folder string  `json:"folder,omitempty" max:"900" doc:"for move: as POST …/move"`
@@ -345,7 +345,7 @@ type Bulk struct {
 }
 
 // Check refuses what is not one of the actions.
-func (p *bulkParams) Check() error {
+func (p *BulkParams) Check() error {
 	switch p.Action {
 	case "read", "unread", "star", "unstar", "delete":
 	case "move":
@@ -365,7 +365,8 @@ func (p *bulkParams) Check() error {
 	return nil
 }
 
-func (s *Service) bulk(c *web.Call, in bulkParams) (any, error) {
+// Bulk does what POST /api/messages/bulk does; the answer is a Bulk, or an earlier one for a repeated Idempotency-Key.
+func (s *Service) Bulk(c *web.Call, in BulkParams) (any, error) {
 	var files []string
 	out, err := web.Update(c, in, s.Store, func(tx mailbox.Tx) (Bulk, error) {
 		files = nil
@@ -392,7 +393,7 @@ func (s *Service) bulk(c *web.Call, in bulkParams) (any, error) {
 	return out, err
 }
 
-func (s *Service) bulkOne(c *web.Call, tx mailbox.Tx, m mailbox.Message, in bulkParams, files *[]string) (bool, error) {
+func (s *Service) bulkOne(c *web.Call, tx mailbox.Tx, m mailbox.Message, in BulkParams, files *[]string) (bool, error) {
 	switch in.Action {
 	case "read", "unread":
 		return s.setUnread(c, tx, m, in.Action == "unread")

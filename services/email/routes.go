@@ -30,7 +30,7 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Command("POST", "/api/messages/{id}/move", read, "Move to another folder", s.Store, s.move),
 		web.Query("DELETE", "/api/messages/{id}", read, "Move to the trash; what is there already goes for good", s.deleteMessage),
 		web.Query("GET", "/api/messages/{id}/thread", read, "The message's thread, the first that came first", s.thread),
-		web.Query("POST", "/api/messages/bulk", read, "Change up to 200 messages at once, all or none", s.bulk),
+		web.Query("POST", "/api/messages/bulk", read, "Change up to 200 messages at once, all or none", s.Bulk),
 		web.Query("GET", "/api/folders", read, "The folders of a mailbox", s.folders),
 		web.Command("POST", "/api/folders", read, "Make a folder", s.Store, s.newFolder),
 		web.Command("PATCH", "/api/folders/{id}", read, "Rename, move or order a folder", s.Store, s.patchFolder),
@@ -47,6 +47,10 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Command("POST", "/messages/{id}/read", page, "The page's form: mark as read or unread", s.Store, s.markRead).Redirect(back),
 		web.Command("POST", "/messages/{id}/star", page, "The page's form: set or remove the star", s.Store, s.star).Redirect(back),
 		web.Command("POST", "/messages/{id}/labels", page, "The page's form: replace the labels", s.Store, s.label).Redirect(back),
+		web.Command("POST", "/folders", page, "The page's form: make a folder", s.Store, s.newFolder).Redirect(back),
+		web.Command("POST", "/folders/{id}", page, "The page's form: rename or move a folder", s.Store, s.patchFolder).Redirect(back),
+		web.Command("POST", "/folders/{id}/delete", page, "The page's form: remove a folder", s.Store, s.removeFolder).Redirect(back),
+		web.Query("POST", "/folders/{id}/empty", page, "The page's form: empty the trash or the junk", s.emptyFolder).Redirect(back),
 	}
 	return slices.Concat(all, s.sender().Endpoints(), s.queue.Endpoints(), s.sorter.Endpoints())
 }

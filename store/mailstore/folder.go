@@ -131,6 +131,50 @@ func (s Store) Thread(ctx context.Context, box, thread int64) ([]mailbox.Message
 	return store.CollectRows(rows, err, scanMessageByID)
 }
 
+// maxNames bounds how many authors of a thread are told.
+const maxNames = 20
+
+// Conversations counts the messages of threads, leaving out what lies in one of the folders without alone.
+func (s Store) Conversations(ctx context.Context, box int64, threads, without []int64) (map[int64]mailbox.Conversation, error) {
+	out := map[int64]mailbox.Conversation{}
+	if len(threads) == 0 {
+		return out, nil
+	}
+	args := []any{box}
+	list := func(n int, text func(i int) any) string {
+		var b strings.Builder
+		for i := range n {
+			args = append(args, text(i))
+			b.WriteString(", $" + strconv.Itoa(len(args)))
+		}
+		return strings.TrimPrefix(b.String(), ", ")
+	}
+	query := `SELECT thread_id, unread, starred, CASE WHEN from_name <> '' THEN from_name ELSE from_address END FROM email_messages
+		WHERE mailbox_id = $1 AND thread_id IN (` + list(len(threads), func(i int) any { return threads[i] }) + `)`
+	if len(without) > 0 {
+		query += ` AND folders NOT IN (` + list(len(without), func(i int) any { return idList(without[i : i+1]) }) + `)`
+	}
+	rows, err := s.db.Query(ctx, query+` ORDER BY thread_id, received_at, id`, args...)
+	_, err = store.CollectRows(rows, err, func(r store.RowScanner) (struct{}, error) {
+		var (
+			thread          int64
+			unread, starred int
+			name            string
+		)
+		if err := r.Scan(&thread, &unread, &starred, &name); err != nil {
+			return struct{}{}, err
+		}
+		c := out[thread]
+		c.Messages, c.Unread, c.Starred = c.Messages+1, c.Unread+unread, c.Starred+starred
+		if len(c.Names) < maxNames && !slices.Contains(c.Names, name) {
+			c.Names = append(c.Names, name)
+		}
+		out[thread] = c
+		return struct{}{}, nil
+	})
+	return out, err
+}
+
 // idList writes ids as they are stored: sorted, each once.
 func idList(ids []int64) string {
 	sorted := slices.Clone(ids)

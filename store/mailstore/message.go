@@ -86,13 +86,19 @@ func folderQuery(box int64, f mailbox.Filter) (string, []any) {
 	if f.After != 0 {
 		w.conds = append(w.conds, "(p.received_at, p.message_id) > ("+at(f.After)+")")
 	}
+	from := "email_placed p"
+	if f.Threads {
+		from += " JOIN email_messages t ON t.id = p.message_id"
+		w.where(`NOT EXISTS (SELECT 1 FROM email_messages o JOIN email_placed q ON q.folder_id = p.folder_id AND q.received_at = o.received_at AND q.message_id = o.id
+			WHERE o.mailbox_id = % AND o.thread_id = t.thread_id AND (o.received_at, o.id) > (p.received_at, p.message_id))`, box)
+	}
 	order, turned := "DESC", f.After != 0 && f.Before == 0
 	if turned {
 		order = "ASC"
 	}
 	w.args = append(w.args, f.Size(), f.Offset)
 	n := len(w.args)
-	text := `SELECT p.received_at AS placed_at, p.message_id AS placed_id FROM email_placed p WHERE ` + strings.Join(w.conds, " AND ") +
+	text := `SELECT p.received_at AS placed_at, p.message_id AS placed_id FROM ` + from + ` WHERE ` + strings.Join(w.conds, " AND ") +
 		` ORDER BY p.received_at ` + order + `, p.message_id ` + order + ` LIMIT $` + strconv.Itoa(n-1) + ` OFFSET $` + strconv.Itoa(n)
 	return `SELECT ` + messageColumns + ` FROM (` + text + `) JOIN email_messages ON email_messages.id = placed_id ORDER BY placed_at DESC, placed_id DESC`, w.args
 }

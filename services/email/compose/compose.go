@@ -1,6 +1,7 @@
-// Package compose writes mail: a text, if wanted with HTML beside it, as a whole message (RFC 5322, RFC 2045, RFC 2047).
+// Package compose writes mail: a text, if wanted with HTML and files beside it, as a whole message (RFC 5322, RFC 2045,
+// RFC 2047, RFC 2183, RFC 2231).
 //
-// It does not read mail (package mime does), sends nothing and knows no attachments. What it writes has CRLF line
+// It does not read mail (package mime does) and sends nothing. What it writes has CRLF line
 // ends throughout, no line above 998 bytes, no byte of a field where another field could begin, and is plain ASCII unless
 // an address is not. All functions are pure.
 package compose
@@ -27,8 +28,11 @@ type Message struct {
 	InReplyTo string // Message-ID without <>; "" is none
 	Date      time.Time
 	MessageID string      // without <>
-	Boundary  string      // a text that is in no part; only used with HTML
+	Boundary  string      // a text that is in no part; only used with HTML or files
 	Fields    [][2]string // more fields: name and value, ASCII
+
+	References []string // Message-IDs of the thread without <>, the first that came first; InReplyTo is added
+	Files      []File
 }
 
 // Bytes returns the message.
@@ -46,23 +50,56 @@ func (m Message) Bytes() []byte {
 	if m.InReplyTo != "" {
 		id := "<" + clean(strings.Trim(m.InReplyTo, "<> ")) + ">"
 		field(&b, "In-Reply-To", []string{id}, "")
-		field(&b, "References", []string{id}, "")
+		field(&b, "References", append(references(m.References, id), id), "")
 	}
 	for _, f := range m.Fields {
 		field(&b, clean(f[0]), []string{clean(f[1])}, "")
 	}
 	field(&b, "MIME-Version", []string{"1.0"}, "")
-	if m.HTML == "" {
-		part(&b, "text/plain", m.Text)
+	boundary := clean(m.Boundary)
+	if len(m.Files) == 0 {
+		m.text(&b, boundary)
 		return b.Bytes()
 	}
-	fmt.Fprintf(&b, "Content-Type: multipart/alternative; boundary=%q\r\n\r\n", clean(m.Boundary))
-	fmt.Fprintf(&b, "--%s\r\n", clean(m.Boundary))
-	part(&b, "text/plain", m.Text)
-	fmt.Fprintf(&b, "\r\n--%s\r\n", clean(m.Boundary))
-	part(&b, "text/html", m.HTML)
-	fmt.Fprintf(&b, "\r\n--%s--\r\n", clean(m.Boundary))
+	fmt.Fprintf(&b, "Content-Type: multipart/mixed; boundary=%q\r\n\r\n--%s\r\n", boundary, boundary)
+	m.text(&b, boundary+"-text")
+	for _, f := range m.Files {
+		fmt.Fprintf(&b, "\r\n--%s\r\n", boundary)
+		f.write(&b)
+	}
+	fmt.Fprintf(&b, "\r\n--%s--\r\n", boundary)
 	return b.Bytes()
+}
+
+// text writes what is to be read, as one part or two that say the same.
+func (m Message) text(b *bytes.Buffer, boundary string) {
+	if m.HTML == "" {
+		part(b, "text/plain", m.Text)
+		return
+	}
+	fmt.Fprintf(b, "Content-Type: multipart/alternative; boundary=%q\r\n\r\n", boundary)
+	fmt.Fprintf(b, "--%s\r\n", boundary)
+	part(b, "text/plain", m.Text)
+	fmt.Fprintf(b, "\r\n--%s\r\n", boundary)
+	part(b, "text/html", m.HTML)
+	fmt.Fprintf(b, "\r\n--%s--\r\n", boundary)
+}
+
+// maxReferences bounds how many Message-IDs of a thread are named: the first, and the newest.
+const maxReferences = 20
+
+// references are the items of the field References before the message that is answered.
+func references(ids []string, answered string) []string {
+	var out []string
+	for _, id := range ids {
+		if id = "<" + clean(strings.Trim(id, "<> ")) + ">"; id != answered && id != "<>" && len(id) < 900 {
+			out = append(out, id)
+		}
+	}
+	if len(out) > maxReferences {
+		out = append(out[:1:1], out[len(out)-maxReferences+1:]...)
+	}
+	return out
 }
 
 // part writes a text with the fields that belong to it.

@@ -96,6 +96,7 @@ type Filter struct {
 	Starred *bool
 	Label   string
 	Folder  int64 // 0 is the whole mailbox
+	Threads bool  // of a folder without further choices: only the newest message of each thread
 	// Query is what is searched for; with it, Unread, Starred and Label are not looked at.
 	Query search.Query
 	// Within are the folders that Query.Folders names.
@@ -106,6 +107,14 @@ type Filter struct {
 type InFolder struct {
 	Folder int64
 	Not    bool
+}
+
+// Conversation is what a list shows of a thread.
+type Conversation struct {
+	Messages int
+	Unread   int
+	Starred  int
+	Names    []string // who wrote, the first that wrote first; each once, at most 20
 }
 
 // sorted returns a list in order; it is not the caller's any more.

@@ -72,6 +72,8 @@ type Folders interface {
 	FolderByID(ctx context.Context, id int64) (Folder, error)
 	// Thread returns the messages of a thread, the first that came first; at most 1,000.
 	Thread(ctx context.Context, mailbox, thread int64) ([]Message, error)
+	// Conversations counts the messages of threads, leaving out what lies in one of the folders without alone.
+	Conversations(ctx context.Context, mailbox int64, threads, without []int64) (map[int64]Conversation, error)
 }
 
 // FolderTx changes where messages lie. Every change takes the mailbox's next modseq.

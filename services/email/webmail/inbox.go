@@ -1,105 +1,55 @@
-// Package webmail is the pages of the mail service: the inbox and the message, for people with a browser.
-//
-// It decides nothing: whose mailbox may be seen, and what a form changes, is for package email, whose API the forms post to.
-// Its handlers are safe for concurrent use.
 package webmail
 
 import (
+	"errors"
 	"fmt"
 	"net/url"
+	"slices"
 	"strconv"
+	"strings"
 
+	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
-	"uniqverse/services/email"
 	"uniqverse/services/email/mailbox"
-	"uniqverse/services/email/mime"
-	"uniqverse/services/email/reading"
-	"uniqverse/smtpd/senderauth"
 	"uniqverse/templates"
 )
 
-// Pages are the pages. Make them with New.
-type Pages struct{ mail *email.Service }
+// allMail is the folder that a page names for the whole mailbox.
+const allMail = "all"
 
-// New returns the pages of a mail service.
-func New(mail *email.Service) *Pages { return &Pages{mail} }
-
-// Endpoints are the routes of the pages; what their forms post to are the mail service's own.
-func (w *Pages) Endpoints() []web.Endpoint {
-	page := web.Needs("email.read")
-	page.Describe = "the user's own mailbox; others' with email.admin"
-	return []web.Endpoint{
-		web.View("/", page, "Inbox", w.inboxPage),
-		web.View("/inbox", page, "Inbox", w.inboxPage),
-		web.View("/messages/{id}", page, "One message", w.messagePage),
-	}
-}
-
-// messageParams name a message.
-type messageParams struct {
-	ID int64 `path:"id" min:"1"`
-}
-
-// inboxParams choose what the inbox shows; user is the caller when left out.
+// inboxParams choose what a list shows; user is the caller when left out, and folder the inbox.
 type inboxParams struct {
 	User    string `json:"user,omitempty" max:"320" doc:"whose mailbox; the caller's when left out"`
+	Folder  string `json:"folder,omitempty" max:"900" doc:"a role, the id of a folder or its path; all is the whole mailbox; left out: the inbox, or all with a label"`
 	Unread  bool   `json:"unread,omitempty" doc:"only unread messages"`
 	Starred bool   `json:"starred,omitempty" doc:"only messages with a star"`
 	Label   string `json:"label,omitempty" doc:"only messages with this label" max:"64"`
+	Q       string `json:"q,omitempty" max:"500" doc:"what to search the whole mailbox for"`
 	web.Paging
 }
 
-// query is the address of the inbox with these parameters, and a place to go on from.
+// query is the address of the list with these parameters, and a place to go on from.
 func (p inboxParams) query(before, after int64) string {
 	q := url.Values{}
-	if p.User != "" {
-		q.Set("user", p.User)
-	}
-	if p.Unread {
-		q.Set("unread", "true")
-	}
-	if p.Starred {
-		q.Set("starred", "true")
-	}
-	if p.Label != "" {
-		q.Set("label", p.Label)
-	}
-	if p.Limit != 0 {
-		q.Set("limit", strconv.Itoa(p.Limit))
-	}
-	if before != 0 {
-		q.Set("before", strconv.FormatInt(before, 10))
-	}
-	if after != 0 {
-		q.Set("after", strconv.FormatInt(after, 10))
-	}
-	if len(q) == 0 {
-		return "/inbox"
-	}
-	return "/inbox?" + q.Encode()
-}
-
-func (p inboxParams) filter() mailbox.Filter {
-	f := mailbox.Filter{Paging: p.Paging, Label: p.Label}
-	yes := true
-	if p.Unread {
-		f.Unread = &yes
-	}
-	if p.Starred {
-		f.Starred = &yes
-	}
-	f.Limit = p.Size() + 1 // one more than shown tells whether there is another page
-	return f
-}
-
-// token adds the demo identity's token to an address of the API, which always wants one, where
-// the page was opened without.
-func token(c *web.Call, path string, q url.Values) string {
-	if c.Caller.Demo && c.Caller.Via == web.NoCredential {
-		if q == nil {
-			q = url.Values{}
+	for name, value := range map[string]string{"user": p.User, "folder": p.Folder, "label": p.Label} {
+		if value != "" {
+			q.Set(name, value)
 		}
-		q.Set("access_token", "demo")
+	}
+	for name, on := range map[string]bool{"unread": p.Unread, "starred": p.Starred} {
+		if on {
+			q.Set(name, "true")
+		}
+	}
+	for name, n := range map[string]int64{"limit": int64(p.Limit), "before": before, "after": after} {
+		if n != 0 {
+			q.Set(name, strconv.FormatInt(n, 10))
+		}
+	}
+	path := "/inbox"
+	if p.Q != "" {
+		path = "/search"
+		q.Set("q", p.Q)
 	}
 	if len(q) == 0 {
 		return path
@@ -107,49 +57,197 @@ func token(c *web.Call, path string, q url.Values) string {
 	return path + "?" + q.Encode()
 }
 
-func (w *Pages) eventsURL(c *web.Call, user string) string {
-	return token(c, "/api/events", url.Values{"user": {w.mail.Address(user)}})
+func (p inboxParams) filter(f mailbox.Folder) mailbox.Filter {
+	out := mailbox.Filter{Paging: p.Paging, Label: p.Label, Folder: f.ID, Threads: threaded(f) && !p.Unread && !p.Starred && p.Label == ""}
+	yes := true
+	if p.Unread {
+		out.Unread = &yes
+	}
+	if p.Starred {
+		out.Starred = &yes
+	}
+	out.Limit = p.Size() + 1 // one more than shown tells whether there is another page
+	return out
 }
 
-func (w *Pages) inboxPage(c *web.Call, in inboxParams) (web.Page, error) {
-	user := in.User
+// threaded says whether a folder is shown with one row for each conversation.
+func threaded(f mailbox.Folder) bool {
+	return f.ID != 0 && (f.Role == "" || f.Role == mailbox.RoleInbox || f.Role == mailbox.RoleArchive)
+}
+
+// open is a mailbox as a page finds it: with its folders and the one that is shown.
+type open struct {
+	box    mailbox.Mailbox
+	all    []mailbox.Folder
+	folder mailbox.Folder // zero is the whole mailbox
+}
+
+// role returns the mailbox's folder of a role; zero for a mailbox without a row.
+func (o open) role(role string) mailbox.Folder {
+	i := slices.IndexFunc(o.all, func(f mailbox.Folder) bool { return f.Role == role })
+	if i < 0 {
+		return mailbox.Folder{}
+	}
+	return o.all[i]
+}
+
+// enter opens the mailbox and the folder that a page names.
+func (w *Pages) enter(c *web.Call, user, folder string) (open, error) {
 	if user == "" {
 		user = c.Caller.User
 	}
 	box, err := w.mail.MailboxOf(c, user)
 	if err != nil {
-		return web.Page{}, err
+		return open{}, err
 	}
-	v := templates.InboxView{Mailbox: w.mail.Address(box.User), NoSearch: true, Unread: int(box.Unread), Total: int(box.Messages),
-		Filters: w.tabs(in), EventsURL: w.eventsURL(c, box.User)}
-	if w.mail.SMTPPort != 0 {
-		v.Swaks = fmt.Sprintf("swaks --server 127.0.0.1:%d --to %s", w.mail.SMTPPort, v.Mailbox)
+	o := open{box: box, all: mailbox.StandardFolders()}
+	if box.ID != 0 {
+		if o.all, err = w.mail.Store.Folders(c.Context(), box.ID); err != nil {
+			return o, err
+		}
 	}
-	if box.ID == 0 {
-		return web.Page{Template: templates.PageInbox, Title: "Inbox", Data: v}, nil
+	if folder == allMail {
+		return o, nil
 	}
-	rows, err := w.mail.Store.Messages(c.Context(), box.ID, in.filter())
+	f, ok := mailbox.FindFolder(o.all, folder)
+	if !ok {
+		return o, errs.New(errs.NotFound, "there is no such folder in this mailbox; it may have been renamed or removed")
+	}
+	o.folder = f
+	return o, nil
+}
+
+func (w *Pages) inboxPage(c *web.Call, in inboxParams) (web.Page, error) {
+	folder := in.Folder
+	switch {
+	case in.Q != "", folder == "" && (in.Label != "" || in.Starred):
+		folder = allMail
+	case folder == "":
+		folder = mailbox.RoleInbox
+	}
+	o, err := w.enter(c, in.User, folder)
 	if err != nil {
 		return web.Page{}, err
 	}
-	v.Pager = pager(in, &rows)
-	for _, m := range rows {
-		v.Messages = append(v.Messages, rowView(m))
+	v := templates.InboxView{Mailbox: w.mail.Address(o.box.User), Query: in.Q, Unread: int(o.folder.Unread), Total: int(o.folder.Messages), Title: "All mail",
+		Role: o.folder.Role, Filters: w.tabs(in), EventsURL: w.eventsURL(c, o.box.User), User: in.User, Here: in.query(in.Before, in.After)}
+	if o.folder.ID == 0 {
+		v.Unread, v.Total = int(o.box.Unread), int(o.box.Messages)
+	} else {
+		v.FolderID = o.folder.ID
 	}
-	labels, err := w.mail.Store.LabelCounts(c.Context(), box.ID)
-	for _, l := range labels {
-		v.Filters = append(v.Filters, templates.Tab{Label: l.Label, Href: inboxParams{User: in.User, Label: l.Label}.query(0, 0), Current: l.Label == in.Label, Count: l.Count})
+	if o.folder.Name != "" {
+		v.Title = mailbox.FolderPath(o.all, o.folder)
 	}
-	return web.Page{Template: templates.PageInbox, Title: "Inbox", Data: v}, err
+	if v.Side, err = w.side(c, o, in); err != nil {
+		return web.Page{}, err
+	}
+	v.Moves = moves(o.all, o.folder.ID)
+	if w.mail.SMTPPort != 0 {
+		v.Swaks = fmt.Sprintf("swaks --server 127.0.0.1:%d --to %s", w.mail.SMTPPort, v.Mailbox)
+	}
+	page := web.Page{Template: templates.PageInbox, Title: v.Title, Data: v}
+	filter := in.filter(o.folder)
+	if in.Q != "" {
+		v.Title, page.Title, v.Unread, v.Total = "Search", "Search", 0, 0
+		err = w.mail.Searching(c, o.box, in.Q, &filter)
+		if e := (*errs.Error)(nil); errors.As(err, &e) && e.Kind == errs.Invalid {
+			v.Wrong = "The search " + strings.TrimPrefix(e.Detail, "q ") + "."
+			page.Data, page.Status = v, 422
+			return page, nil
+		}
+		if err != nil {
+			return web.Page{}, err
+		}
+		page.Data = v
+	}
+	if o.box.ID == 0 {
+		return page, nil
+	}
+	rows, err := w.mail.Store.Messages(c.Context(), o.box.ID, filter)
+	if err != nil {
+		return web.Page{}, err
+	}
+	v.Pager, v.Threads = pager(in, &rows), filter.Threads
+	v.Messages, err = w.rows(c, o, rows, filter.Threads)
+	for i, m := range rows {
+		if h := w.mail.Highlight(c.Context(), m, filter.Query); h != nil {
+			v.Messages[i].MarkedSubject, v.Messages[i].MarkedSnippet = h.Subject, h.Snippet
+		}
+		if o.folder.ID == 0 && len(m.Folders) > 0 {
+			if f, ok := mailbox.FindFolder(o.all, strconv.FormatInt(m.Folders[0], 10)); ok && f.Role != mailbox.RoleInbox {
+				v.Messages[i].Folder = f.Name
+			}
+		}
+	}
+	page.Data = v
+	return page, err
 }
 
-// tabs are the filters that every mailbox has.
+// rows makes the rows of a list; with threads each stands for its conversation.
+func (w *Pages) rows(c *web.Call, o open, rows []mailbox.Message, threads bool) ([]templates.MessageRow, error) {
+	talks := map[int64]mailbox.Conversation{}
+	if threads {
+		var ids, without []int64
+		for _, m := range rows {
+			ids = append(ids, m.ThreadID)
+		}
+		for _, role := range []string{mailbox.RoleTrash, mailbox.RoleJunk, mailbox.RoleDrafts} {
+			without = append(without, o.role(role).ID)
+		}
+		var err error
+		if talks, err = w.mail.Store.Conversations(c.Context(), o.box.ID, ids, without); err != nil {
+			return nil, err
+		}
+	}
+	drafts, sent := o.role(mailbox.RoleDrafts).ID, o.role(mailbox.RoleSent).ID
+	var out []templates.MessageRow
+	for _, m := range rows {
+		r := rowView(m)
+		if t := talks[m.ThreadID]; t.Messages > 1 {
+			r.Count, r.Unread, r.Starred = t.Messages, t.Unread > 0, m.Starred || t.Starred > 0
+			r.Names = shortNames(t.Names)
+		}
+		if own := []int64{drafts, sent}; len(m.Folders) == 1 && slices.Contains(own, m.Folders[0]) {
+			r.Draft = m.Folders[0] == drafts
+			r.FromName, r.Own = m.To, true
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// shortNames puts the names of a conversation on one line: the first three of them, by their first word when there are more.
+func shortNames(names []string) string {
+	if len(names) < 2 {
+		return ""
+	}
+	var short []string
+	for _, n := range names {
+		if word, _, ok := strings.Cut(n, " "); ok && word != "" {
+			n = word
+		}
+		if local, _, ok := strings.Cut(n, "@"); ok && local != "" {
+			n = local
+		}
+		short = append(short, n)
+	}
+	if len(short) > 3 {
+		return short[0] + " … " + strings.Join(short[len(short)-2:], ", ")
+	}
+	return strings.Join(short, ", ")
+}
+
+// tabs are the filters that every list has.
 func (w *Pages) tabs(in inboxParams) []templates.Tab {
-	all := inboxParams{User: in.User}
+	all := inboxParams{User: in.User, Folder: in.Folder, Label: in.Label}
+	if in.Starred && in.Folder == "" && in.Label == "" {
+		all.Folder = allMail
+	}
 	unread, starred := all, all
 	unread.Unread, starred.Starred = true, true
 	return []templates.Tab{
-		{Label: "All", Href: all.query(0, 0), Current: !in.Unread && !in.Starred && in.Label == ""},
+		{Label: "All", Href: all.query(0, 0), Current: !in.Unread && !in.Starred},
 		{Label: "Unread", Href: unread.query(0, 0), Current: in.Unread},
 		{Label: "Starred", Href: starred.query(0, 0), Current: in.Starred},
 	}
@@ -190,86 +288,11 @@ func rowView(m mailbox.Message) templates.MessageRow {
 		date = m.Received
 	}
 	return templates.MessageRow{ID: m.ID, FromName: m.FromName, From: m.FromAddress, Subject: m.Subject, Snippet: m.Snippet, Date: date, Size: m.Size,
-		Unread: m.Unread, Starred: m.Starred, Attachments: m.Attachments, Labels: m.Labels, Auth: templates.Auth{SPF: m.SPF, DKIM: m.DKIM, DMARC: m.DMARC}}
+		Unread: m.Unread, Starred: m.Starred, Attachments: m.Attachments, Labels: shownLabels(m.Labels), Auth: templates.Auth{SPF: m.SPF, DKIM: m.DKIM, DMARC: m.DMARC},
+		Answered: slices.Contains(m.Keywords, mailbox.KeywordAnswered), Forwarded: slices.Contains(m.Keywords, mailbox.KeywordForwarded)}
 }
 
-func (w *Pages) messagePage(c *web.Call, in messageParams) (web.Page, error) {
-	m, raw, body, err := w.mail.OpenFor(c, in.ID)
-	if err != nil {
-		return web.Page{}, err
-	}
-	defer body.Close()
-	show, err := reading.Show(body)
-	if err != nil {
-		return web.Page{}, err
-	}
-	base := "/api/messages/" + strconv.FormatInt(m.ID, 10)
-	v := templates.MessageView{ID: m.ID, Mailbox: w.mail.Address(m.User), Subject: m.Subject, FromName: m.FromName, From: m.FromAddress,
-		To: texts(show.Addresses("To")), Cc: texts(show.Addresses("Cc")), Date: m.Date, Received: m.Received, Size: m.Size, Unread: m.Unread, Starred: m.Starred,
-		Labels: m.Labels, Auth: templates.Auth{SPF: m.SPF, DKIM: m.DKIM, DMARC: m.DMARC}, AuthDetail: authDetail(raw), SpamScore: m.SpamScore,
-		Text: show.Text, RawURL: token(c, base+"/raw", nil), EventsURL: w.eventsURL(c, m.User), BackURL: "/inbox"}
-	if c.Caller.User != m.User {
-		v.BackURL = inboxParams{User: w.mail.Address(m.User)}.query(0, 0)
-	}
-	if show.HTMLPart != nil {
-		v.HTMLURL = token(c, base+"/html", nil)
-	}
-	for _, f := range email.FieldList(raw, show.Tree) {
-		v.Headers = append(v.Headers, templates.Header{Name: f.Name, Value: f.Value})
-	}
-	for _, p := range show.Files {
-		v.Attachments = append(v.Attachments, templates.Attachment{Name: p.Name, Type: p.Type, Size: decodedSize(p), URL: token(c, base+"/parts/"+strconv.Itoa(show.Number(p)), nil)})
-	}
-	newer, older, err := w.mail.Store.Neighbours(c.Context(), m.MailboxID, m.ID)
-	if newer != 0 {
-		v.NewerURL = "/messages/" + strconv.FormatInt(newer, 10)
-	}
-	if older != 0 {
-		v.OlderURL = "/messages/" + strconv.FormatInt(older, 10)
-	}
-	title := m.Subject
-	if title == "" {
-		title = "Message without a subject"
-	}
-	return web.Page{Template: templates.PageMessage, Title: title, Data: v}, err
-}
-
-// authDetail is what each check found, in a line for people.
-func authDetail(raw mailbox.Raw) map[string]string {
-	r, err := reading.Auth(raw.Auth)
-	if err != nil {
-		return nil
-	}
-	first := func(list ...string) string {
-		for _, s := range list {
-			if s != "" {
-				return s
-			}
-		}
-		return ""
-	}
-	out := map[string]string{"spf": first(r.MailFrom.Reason, r.MailFrom.Domain, r.HELO.Reason, r.HELO.Domain), "dmarc": first(r.Author.Reason, r.Author.Domain, r.Author.From)}
-	for _, sig := range r.Signatures {
-		if out["dkim"] == "" || sig.Result == senderauth.Pass {
-			out["dkim"] = first(sig.Reason, sig.Domain)
-		}
-	}
-	return out
-}
-
-func texts(list []mime.Address) []string {
-	var out []string
-	for _, a := range list {
-		out = append(out, a.String())
-	}
-	return out
-}
-
-// decodedSize is about what a part has when it is decoded: the size that people know a file
-// by. Base64 in lines of 76 carries 57 bytes in each 78.
-func decodedSize(p *mime.Part) int64 {
-	if p.Encoding == "base64" {
-		return p.Size() * 57 / 78
-	}
-	return p.Size()
+// shownLabels are the labels that tell something: that a message was sent is told by its folder.
+func shownLabels(labels []string) []string {
+	return slices.DeleteFunc(slices.Clone(labels), func(l string) bool { return l == "sent" })
 }
