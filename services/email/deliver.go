@@ -118,7 +118,7 @@ func (s *Service) accept(ctx context.Context, in *incoming, msg *smtpd.Message, 
 	kept = in.delivered > 0 || in.copyID != 0
 	s.count(in, in.delivered)
 	s.index.Wake()
-	if in.queued > 0 {
+	if in.queued > 0 || in.judged.Sends() {
 		s.queue.Wake()
 	}
 	return nil
@@ -372,7 +372,6 @@ func (s *Service) put(tx mailbox.Tx, in *incoming, m mailbox.Message, received b
 	var roles []string
 	if received {
 		roles = append(roles, mailbox.RoleInbox)
-		in.judged.Onto(&m, roles)
 	}
 	own := m.User == in.sender && !in.noCopy
 	if own {
@@ -381,7 +380,15 @@ func (s *Service) put(tx mailbox.Tx, in *incoming, m mailbox.Message, received b
 			m.Labels = []string{labelScheduled}
 		}
 	}
-	if m, err = file(tx, m, roles, in.refs); err != nil {
+	if received {
+		if err := in.judged.Onto(tx, &m, roles); err != nil {
+			return err
+		}
+		m, err = addThreaded(tx, m, in.refs)
+	} else {
+		m, err = file(tx, m, roles, in.refs)
+	}
+	if err != nil {
 		return err
 	}
 	if own {

@@ -132,7 +132,7 @@ func New(o Options) (*Service, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.sorter, err = sorting.New(sorting.Options{Store: o.Store, Mail: clerk{s}, Domain: ascii, JunkAt: o.JunkAt, RefuseAt: o.SpamRefuse, Scanners: o.Scanners,
+	s.sorter, err = sorting.New(sorting.Options{Store: o.Store, Mail: clerk{s}, Domain: ascii, Admit: s.queue.Admit, Sign: o.Signer.Sign, DailyLimit: DailyLimit, JunkAt: o.JunkAt, RefuseAt: o.SpamRefuse, Scanners: o.Scanners,
 		Log: o.Log, Now: o.Now, Metrics: o.Metrics})
 	return s, err
 }

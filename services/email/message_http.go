@@ -12,6 +12,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/reading"
+	"uniqverse/services/email/rules"
 	"uniqverse/services/email/spam"
 )
 
@@ -135,6 +136,7 @@ type Detail struct {
 	Parts       []PartInfo      `json:"parts"`
 	Faults      []string        `json:"faults"` // what is broken in it
 	Spam        []spam.Reason   `json:"spam"`   // what made the score; GET …/spam says more
+	Rules       []rules.Hit     `json:"rules"`  // what one's rules did to it, in their order
 	AuthDetail  json.RawMessage `json:"auth_detail"`
 	ReversePath string          `json:"reverse_path"` // MAIL FROM
 	HELO        string          `json:"helo"`
@@ -171,6 +173,9 @@ func (s *Service) get(c *web.Call, in idParams) (Detail, error) {
 	d := Detail{EmailMessage: s.wire(m), Cc: people(v.Addresses("Cc")), ReplyTo: people(v.Addresses("Reply-To")), Recipient: m.Recipient, Text: v.Text,
 		HasHTML: v.HTMLPart != nil, Parts: []PartInfo{}, Faults: notNil(raw.Faults), Spam: raw.SpamReasons, AuthDetail: raw.Auth,
 		ReversePath: raw.ReversePath, HELO: raw.HELO, RemoteIP: raw.RemoteIP, TLS: raw.TLS, SubmittedBy: raw.AuthUser, EnvelopeID: raw.EnvelopeID, Traceparent: raw.Traceparent}
+	if d.Rules, err = s.Store.RuleHits(c.Context(), m.ID); err != nil {
+		return Detail{}, err
+	}
 	own, err := s.Store.SpamVerdict(c.Context(), m.ID)
 	if err != nil {
 		return Detail{}, err

@@ -175,10 +175,14 @@ func (o office) Outgoing(ctx context.Context, e queue.Entry) (io.ReadCloser, int
 	if err != nil {
 		return nil, 0, err
 	}
+	before := raw.Prepended
+	if e.ReversePath != "" && e.User != "" && raw.AuthUser != o.s.address(e.User) { // a rule sends it on: it must not come back unseen
+		before = append([]byte("Delivered-To: "+o.s.address(e.User)+"\r\n"), before...)
+	}
 	return struct {
 		io.Reader
 		io.Closer
-	}{io.MultiReader(bytes.NewReader(raw.Prepended), c.All()), c}, int64(len(raw.Prepended)) + raw.Size, nil
+	}{io.MultiReader(bytes.NewReader(before), c.All()), c}, int64(len(before)) + raw.Size, nil
 }
 
 // Tell prepares the event, and the report where there is one, about an attempt. What cannot be read any more must not

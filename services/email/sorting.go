@@ -6,6 +6,7 @@ import (
 
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
+	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/reading"
@@ -24,7 +25,7 @@ func (s *Service) judge(ctx context.Context, in *incoming, r reading.Reading, c 
 	}
 	m := sorting.Incoming{Envelope: in.env, Reading: r, Content: c}
 	for _, b := range in.boxes {
-		m.Users = append(m.Users, b.user)
+		m.Boxes = append(m.Boxes, sorting.Box{User: b.user, Recipient: b.recipient})
 	}
 	in.judged = s.sorter.Judge(ctx, m)
 	in.raw.SpamReasons, in.row.SpamScore = in.judged.Reasons, in.judged.Score
@@ -73,6 +74,11 @@ func (k clerk) Own(c *web.Call, m mailbox.Message, err error) (mailbox.Message, 
 // Move implements sorting.Mail.
 func (k clerk) Move(c *web.Call, tx mailbox.Tx, m mailbox.Message, role string) (mailbox.Message, error) {
 	return k.s.moveTo(c, tx, m, role)
+}
+
+// Tell implements sorting.Mail.
+func (k clerk) Tell(tx mailbox.Tx, typ, user string, payload map[string]any) error {
+	return emit(tx, typ, user, event.NewTrace(), payload)
 }
 
 // Wire implements sorting.Mail.

@@ -12,8 +12,8 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/search"
-	"uniqverse/store"
 	"uniqverse/services/email/spam"
+	"uniqverse/store"
 	"uniqverse/store/mailstore"
 	"uniqverse/store/storetest"
 )

@@ -359,7 +359,7 @@ func (tx txn) spamMoved(message, mailbox int64, was, is []int64) error {
 
 // spamForget removes what is kept beside a message; what was counted of it stays.
 func (tx txn) spamForget(message int64) error {
-	for _, table := range []string{"email_spam_marks", "email_spam_verdicts"} {
+	for _, table := range []string{"email_spam_marks", "email_spam_verdicts", "email_rule_hits"} {
 		if _, err := tx.Exec(`DELETE FROM `+table+` WHERE message_id = $1`, message); err != nil {
 			return err
 		}

@@ -7,6 +7,7 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/email/queue"
+	"uniqverse/services/email/rules"
 	"uniqverse/services/email/spam"
 )
 
@@ -15,6 +16,7 @@ import (
 type Store interface {
 	queue.Store[Tx]
 	spam.Store[Tx]
+	rules.Store[Tx]
 	Folders
 
 	// MailboxByName returns the mailbox with the local part.
@@ -44,6 +46,7 @@ type Store interface {
 type Tx interface {
 	queue.Tx
 	spam.Tx
+	rules.Tx
 	FolderTx
 	// Emit publishes the event on the stream after the commit.
 	Emit(stream string, ev event.Event)

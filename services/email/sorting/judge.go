@@ -18,7 +18,9 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/mime"
+	"uniqverse/services/email/queue"
 	"uniqverse/services/email/reading"
+	"uniqverse/services/email/rules"
 	"uniqverse/services/email/spam"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/senderauth"
@@ -35,45 +37,62 @@ type Mail interface {
 	Own(c *web.Call, m mailbox.Message, err error) (mailbox.Message, error)
 	// Move puts a message into its mailbox's folder of a role, and tells of it.
 	Move(c *web.Call, tx mailbox.Tx, m mailbox.Message, role string) (mailbox.Message, error)
+	// Tell emits an event about a message of a user.
+	Tell(tx mailbox.Tx, typ, user string, payload map[string]any) error
 	// Wire is a message as lists show it.
 	Wire(m mailbox.Message) api.EmailMessage
 	// Back is the page that a form wants to go to.
 	Back(c *web.Call, out any) string
 }
 
-// Options is all that a Sorter needs. Store, Mail, Domain, Log, Now and Metrics are required.
+// Options is all that a Sorter needs. Store, Mail, Domain, Admit, Sign, Log, Now and Metrics are required.
 type Options struct {
-	Store    mailbox.Store
-	Mail     Mail
-	Domain   string // ours, in ASCII
-	JunkAt   float64
-	RefuseAt float64 // 0 never
-	Scanners []spam.Scanner
-	Log      *slog.Logger
-	Now      func() time.Time
-	Metrics  *metrics.Set
+	Store  mailbox.Store
+	Mail   Mail
+	Domain string // ours, in ASCII
+	// Admit puts mail into the queue; mail for our own domain is delivered from there, and no rules are asked about it again.
+	Admit func(tx mailbox.Tx, e queue.Entry) (int64, error)
+	// Sign returns the fields to put before a message that leaves; present counts the fields that it has.
+	Sign       func(message io.Reader, present map[string]int) ([]byte, error)
+	DailyLimit int // recipients that one mailbox sends mail on to in a day
+	JunkAt     float64
+	RefuseAt   float64 // 0 never
+	Scanners   []spam.Scanner
+	Log        *slog.Logger
+	Now        func() time.Time
+	Metrics    *metrics.Set
 }
 
 // Sorter sorts mail. Make one with New.
 type Sorter struct {
 	Options
 	filter *spam.Filter[mailbox.Tx]
+	rules  *rules.Set[mailbox.Tx]
 }
 
 // New returns a Sorter; it starts nothing.
 func New(o Options) (*Sorter, error) {
-	if o.Store == nil || o.Mail == nil || o.Domain == "" || o.Log == nil || o.Now == nil || o.Metrics == nil {
-		return nil, errors.New("sorting: Store, Mail, Domain, Log, Now and Metrics are required")
+	if o.Store == nil || o.Mail == nil || o.Domain == "" || o.Admit == nil || o.Sign == nil || o.Log == nil || o.Now == nil || o.Metrics == nil {
+		return nil, errors.New("sorting: Store, Mail, Domain, Admit, Sign, Log, Now and Metrics are required")
 	}
 	s := &Sorter{Options: o}
 	var err error
 	s.filter, err = spam.New(spam.Options[mailbox.Tx]{Store: o.Store, Office: office{s}, Ensure: ensure, Scanners: o.Scanners, JunkAt: o.JunkAt, RefuseAt: o.RefuseAt,
 		Log: o.Log, Now: o.Now, Metrics: o.Metrics})
+	if err != nil {
+		return nil, err
+	}
+	s.rules, err = rules.New(rules.Options[mailbox.Tx]{Store: o.Store, Office: clerk{s}, Log: o.Log, Now: o.Now})
 	return s, err
 }
 
-// Run learns from what people move, until ctx ends.
-func (s *Sorter) Run(ctx context.Context) { s.filter.Run(ctx) }
+// Run learns from what people move, and lets rules work through mail that is there, until ctx ends.
+func (s *Sorter) Run(ctx context.Context) {
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	beside.Go(func() { s.rules.Run(ctx) })
+	s.filter.Run(ctx)
+}
 
 // ensure returns the id of a user's mailbox, and makes it when there is none.
 func ensure(tx mailbox.Tx, user string) (int64, error) {
@@ -86,14 +105,18 @@ type Incoming struct {
 	Envelope *smtpd.Envelope
 	Reading  reading.Reading
 	Content  *mailbox.Content
-	Users    []string // local parts of the mailboxes that it goes to
+	Boxes    []Box // that it goes to
 }
+
+// Box is a mailbox that a message goes to, and the address that led there.
+type Box struct{ User, Recipient string }
 
 // Judged is what the filter says of a message.
 type Judged struct {
 	Score   float64       // without what only one mailbox knows
 	Reasons []spam.Reason // the same
 	by      map[string]spam.Verdict
+	wishes  map[string]wish // of those who have rules, or are away
 }
 
 // Judge asks the spam filter what a message is for each mailbox.
@@ -102,8 +125,13 @@ func (s *Sorter) Judge(ctx context.Context, in Incoming) (j Judged) {
 	f.Auth, f.Submitted, f.Loopback, f.HELO, f.RemoteIP, f.ReversePath, f.Faults = env.Auth, env.User != "", env.Loopback, env.HELO, env.RemoteIP, env.ReversePath, env.Faults
 	f.Malformed = f.Malformed || len(env.Faults) > 0
 	m := spam.Message{Facts: f, Envelope: env, Size: in.Content.Size, Open: func() io.Reader { return in.Content.All() }}
-	j.Reasons, j.by = s.filter.Judge(ctx, m, in.Users)
+	users := make([]string, 0, len(in.Boxes))
+	for _, b := range in.Boxes {
+		users = append(users, b.User)
+	}
+	j.Reasons, j.by = s.filter.Judge(ctx, m, users)
 	j.Score = spam.Sum(j.Reasons)
+	j.wishes = s.wishes(ctx, in, f, j, users)
 	return j
 }
 
@@ -132,32 +160,53 @@ func (j Judged) Breaks(limit float64) (v senderauth.Verdict, breaks bool) {
 // Junk reports whether a message is junk to a user.
 func (j Judged) Junk(user string) bool { return j.by[user].Junk }
 
-// Onto writes a mailbox's verdict onto its row. roles are those of the folders that it goes to: Junk takes the place of
-// the inbox.
-func (j Judged) Onto(m *mailbox.Message, roles []string) {
+// Onto writes a mailbox's verdict, and what its rules want, onto its row. roles are those of the folders that it would go
+// to: Junk takes the place of the inbox.
+func (j Judged) Onto(tx mailbox.Tx, m *mailbox.Message, roles []string) error {
 	v, judged := j.by[m.User]
-	if !judged {
-		return
+	if judged {
+		m.SpamScore = v.Score
 	}
-	if m.SpamScore = v.Score; !v.Junk {
-		return
+	if v.Junk {
+		m.Flags = append(slices.Clone(m.Flags), "spam")
+		slices.Sort(m.Flags)
 	}
-	m.Flags = append(slices.Clone(m.Flags), "spam")
-	slices.Sort(m.Flags)
-	for i, r := range roles {
-		if r == mailbox.RoleInbox {
-			roles[i] = mailbox.RoleJunk
+	p := j.wishes[m.User].plan
+	m.Starred, m.Unread = m.Starred || p.Star, m.Unread && !p.Read
+	if len(p.Labels) > 0 {
+		m.Labels = union(m.Labels, p.Labels)
+	}
+	m.Folders = nil
+	all, err := tx.Folders(m.MailboxID)
+	if err != nil {
+		return err
+	}
+	for _, role := range roles {
+		if role == mailbox.RoleInbox && v.Junk {
+			role = mailbox.RoleJunk
 		}
-	}
-}
-
-// Keep stores what only this mailbox knows of a message that is stored, in the same transaction.
-func (j Judged) Keep(tx mailbox.Tx, m mailbox.Message) error {
-	if own := j.by[m.User].Own; len(own) > 0 {
-		return tx.SaveSpamVerdict(m.ID, m.MailboxID, own)
+		if f, ok := mailbox.FindFolder(all, p.Move); ok && p.Move != "" && (role == mailbox.RoleInbox || role == mailbox.RoleJunk) {
+			m.Folders = append(m.Folders, f.ID) // one that is gone by now leaves the message where it would be
+		} else if f, ok := mailbox.FindFolder(all, role); ok {
+			m.Folders = append(m.Folders, f.ID)
+		}
 	}
 	return nil
 }
+
+// Keep stores what only this mailbox knows of a message that is stored, and sends what it wants sent, in the same
+// transaction.
+func (j Judged) Keep(tx mailbox.Tx, m mailbox.Message) error {
+	if own := j.by[m.User].Own; len(own) > 0 {
+		if err := tx.SaveSpamVerdict(m.ID, m.MailboxID, own); err != nil {
+			return err
+		}
+	}
+	return j.wishes[m.User].keep(tx, m)
+}
+
+// Sends reports whether keeping the message may put mail into the queue.
+func (j Judged) Sends() bool { return len(j.wishes) > 0 }
 
 // Delivered notes that a message was delivered, and returns to how many it is junk.
 func (s *Sorter) Delivered(j Judged) (junk int) {

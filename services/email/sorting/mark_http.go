@@ -17,14 +17,14 @@ func (s *Sorter) Endpoints() []web.Endpoint {
 	read, page := web.NeedsToken("email.read"), web.Needs("email.read")
 	read.Describe = "the user's own; others' with email.admin"
 	page.Describe = read.Describe
-	return append([]web.Endpoint{
+	return slices.Concat([]web.Endpoint{
 		web.Query("POST", "/api/messages/{id}/spam", read, "It is junk: move it to Junk and learn from it", s.markSpam),
 		web.Query("POST", "/api/messages/{id}/ham", read, "It is no junk: move it out of Junk and learn from it", s.markHam),
 		web.Query("POST", "/api/messages/{id}/unmark", read, "Take back what was said of it: forget what was learnt, and put it where the filter did", s.unmark),
 		web.Query("GET", "/api/junk", read, "What is among the junk and why, newest first; by its sender if wanted", s.junk),
 		web.Query("POST", "/messages/{id}/spam", page, "The page's form: it is junk", s.markSpam).Redirect(s.Mail.Back),
 		web.Query("POST", "/messages/{id}/ham", page, "The page's form: it is no junk", s.markHam).Redirect(s.Mail.Back),
-	}, s.filter.Endpoints()...)
+	}, s.filter.Endpoints(), s.rules.Endpoints())
 }
 
 type markParams struct {
