@@ -174,6 +174,14 @@ type Config struct {
 	// The file with the private key (PEM) that belongs to EMAIL_TLS_CERT.
 	TLSKey string `env:"EMAIL_TLS_KEY" unset:"self-signed, in the data folder" kind:"file"`
 
+	// # Chat
+
+	// Where rooms' outgoing webhooks may go; their addresses are chosen by users. `public` allows hosts of the
+	// internet over https. `loopback` allows programs on this machine too, and `any` private networks as well: whoever
+	// moderates a room then has this server send requests to them. Link-local addresses, where clouds
+	// keep secrets, are never allowed. What a name resolves to is checked when it is dialled.
+	WebhookTargets string `env:"CHAT_WEBHOOK_TARGETS" unset:"loopback while every listener is on this machine, else public" kind:"one-of:public,loopback,any"`
+
 	// # Who is calling
 
 	// The secret with which bearer tokens are signed (HS256), 16 bytes or more, when
@@ -371,6 +379,17 @@ func (c Config) EnforcesPolicy() bool {
 		return !c.Loopback()
 	}
 	return c.Policy == "enforce"
+}
+
+// WebhookMode returns where webhooks may go: public, loopback or any.
+func (c Config) WebhookMode() string {
+	switch {
+	case c.WebhookTargets != "":
+		return c.WebhookTargets
+	case c.Loopback():
+		return "loopback"
+	}
+	return "public"
 }
 
 // OutboundMode returns what happens to mail for other domains: hold, smarthost or direct.

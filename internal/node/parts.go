@@ -17,6 +17,7 @@ import (
 	"uniqverse/services/chat/requests"
 	"uniqverse/services/chat/retention"
 	"uniqverse/services/chat/search"
+	"uniqverse/services/chat/webhooks"
 	"uniqverse/services/desk"
 	"uniqverse/services/game"
 	"uniqverse/services/portal"
@@ -100,8 +101,10 @@ func (n *Node) chat(_ context.Context, _ *web.Site) (part, error) {
 	}
 	files := attachment.New(attachment.Options{Store: chatstore.NewAttachments(n.db), Folder: folder, Rooms: rooms, Hub: n.hub, Log: log, Now: n.opts.Now})
 	find := search.New(search.Options{Store: chatstore.NewSearch(n.db), Hub: n.hub, Rooms: rooms, Log: log, Now: n.opts.Now})
-	n.services = append(n.services, running{"chat", rooms.Run}, running{"desk", tickets.Run}, running{"attachments", files.Run}, running{"search", find.Run},
+	in := hooks.New(hooks.Options{Store: chatstore.NewHooks(n.db), Rooms: rooms, Now: n.opts.Now})
+	out := webhooks.New(webhooks.Options{Store: chatstore.NewWebhooks(n.db), Rooms: rooms, Hub: n.hub, Targets: webhooks.Targets(n.cfg.WebhookMode()), Log: log, Now: n.opts.Now})
+	n.services = append(n.services, running{"webhooks", out.Run}, running{"chat", rooms.Run}, running{"desk", tickets.Run}, running{"attachments", files.Run}, running{"search", find.Run},
 		running{"retention", retention.New(retention.Options{Store: chatstore.NewRetention(n.db), Log: log, Now: n.opts.Now}).Run})
-	return part{"chat", "Chat", slices.Concat(rooms.Endpoints(), files.Endpoints(), find.Endpoints(), hooks.New(hooks.Options{Store: chatstore.NewHooks(n.db), Rooms: rooms, Now: n.opts.Now}).Endpoints(),
+	return part{"chat", "Chat", slices.Concat(rooms.Endpoints(), files.Endpoints(), find.Endpoints(), in.Endpoints(), out.Endpoints(),
 		pins.New(chatstore.NewPins(n.db), rooms).Endpoints(), requests.New(chatstore.NewRequests(n.db), rooms).Endpoints(), tickets.Endpoints()), rooms.Discovery()}, nil
 }

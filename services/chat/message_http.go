@@ -172,7 +172,7 @@ func (s *Service) keep(c *web.Call, tx Tx, in sendIn, refusal error, m api.ChatM
 	if m.Mentions, err = hearing(tx, room, m.Mentions); err != nil {
 		return api.ChatSent{}, err
 	}
-	if m, err = s.append(c, tx, room, m, in.Nonce, in.Attachments); err != nil {
+	if m, err = s.append(authorOf(c), tx, room, m, in.Nonce, in.Attachments); err != nil {
 		return api.ChatSent{}, err
 	}
 	if m.UserID != 0 && m.UserID == c.Caller.ID {
@@ -188,18 +188,26 @@ func (s *Service) keep(c *web.Call, tx Tx, in sendIn, refusal error, m api.ChatM
 	return api.ChatSent{ID: m.ID, Seq: m.Seq}, nil
 }
 
+// author is what makes the events of a line and whose files go with it.
+type author struct {
+	event func(typ string, payload any) (event.Event, error)
+	owner string
+}
+
+func authorOf(c *web.Call) author { return author{c.Event, attachment.Owner(c.Caller)} }
+
 // append puts a line at the end of a room, with its files, and tells of it.
-func (s *Service) append(c *web.Call, tx Tx, room Room, m api.ChatMessage, nonce string, files []int64) (_ api.ChatMessage, err error) {
+func (s *Service) append(by author, tx Tx, room Room, m api.ChatMessage, nonce string, files []int64) (_ api.ChatMessage, err error) {
 	if m.Seq, err = tx.NextSeq(m.RoomID); err != nil {
 		return m, err
 	}
 	if m.ID, err = tx.AddMessage(m); err != nil {
 		return m, err
 	}
-	if m.Attachments, err = tx.Attach(m, attachment.Owner(c.Caller), files); err != nil {
+	if m.Attachments, err = tx.Attach(m, by.owner, files); err != nil {
 		return m, err
 	}
-	ev, err := c.Event(event.ChatMessageCreated, messageCreated{MessageID: m.ID, UserID: m.UserID, Handle: m.Handle, Text: m.Text, Flags: m.Flags,
+	ev, err := by.event(event.ChatMessageCreated, messageCreated{MessageID: m.ID, UserID: m.UserID, Handle: m.Handle, Text: m.Text, Flags: m.Flags,
 		ReplyTo: m.ReplyTo, Mentions: m.Mentions, Attachments: m.Attachments, Nonce: nonce})
 	if err != nil {
 		return m, err

@@ -7,6 +7,7 @@ import (
 
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
+	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/chat/hooks"
 	"uniqverse/services/chat/people"
@@ -70,7 +71,7 @@ func (s *Service) Say(c *web.Call, in hooks.Line) (api.ChatSent, error) {
 		if m.Mentions, err = hearing(tx, room, users); err != nil {
 			return err
 		}
-		if m, err = s.append(c, tx, room, m, "", nil); err != nil {
+		if m, err = s.append(authorOf(c), tx, room, m, "", nil); err != nil {
 			return err
 		}
 		sent.ID, sent.Seq = m.ID, m.Seq
@@ -80,4 +81,21 @@ func (s *Service) Say(c *web.Call, in hooks.Line) (api.ChatSent, error) {
 		return nil
 	})
 	return api.ChatSent{ID: sent.ID, Seq: sent.Seq}, err
+}
+
+// Announce says a line in a room that is from the server itself, to whoever is there.
+func (s *Service) Announce(ctx context.Context, room int64, line string) error {
+	by := author{event: func(typ string, payload any) (event.Event, error) {
+		return event.New(typ, s.opts.Now(), event.TraceOf(ctx), payload)
+	}}
+	return s.store.Update(ctx, nil, func(tx Tx) error {
+		room, err := tx.Room(room)
+		if err != nil {
+			return err
+		}
+		m := newMessage(room.ID, people.Person{Handle: "@uniqverse"}, line, api.TimeOf(tx.Now()))
+		m.Flags = []byte(`{"bot":true,"notice":true}`)
+		_, err = s.append(by, tx, room, m, "", nil)
+		return err
+	})
 }

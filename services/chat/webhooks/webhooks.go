@@ -1,0 +1,183 @@
+package webhooks
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"slices"
+	"time"
+
+	"uniqverse/hub"
+	"uniqverse/internal/api"
+	"uniqverse/internal/event"
+	"uniqverse/internal/web"
+	"uniqverse/services/chat/live"
+)
+
+const (
+	maxOfRoom  = 10     // webhooks
+	maxOfAll   = 50     // webhooks of all rooms
+	maxWaiting = 10_000 // deliveries of one webhook
+	keptFor    = 7 * 24 * time.Hour
+	failFor    = 3 * 24 * time.Hour
+)
+
+// Webhook is an address that is told of events.
+type Webhook struct {
+	ID        int64    `json:"id"`
+	RoomID    int64    `json:"room_id"` // 0 for all rooms that are not direct
+	URL       string   `json:"url"`
+	Events    []string `json:"events"`  // the types that it is told of; empty for all
+	MadeBy    int64    `json:"made_by"` // user_id; 0 for a service
+	CreatedAt api.Time `json:"created_at"`
+	Enabled   bool     `json:"enabled"`
+	Reason    string   `json:"reason,omitempty"` // why it is not enabled
+
+	Failures     int      `json:"failures"`      // in a row
+	FailingSince api.Time `json:"failing_since"` // null while the last delivery succeeded
+
+	Secret    string    `json:"-"`
+	Since     int64     `json:"-"` // hears of events with a higher place
+	WaitUntil time.Time `json:"-"` // nothing is sent before
+}
+
+// hears reports whether the webhook is told of an event.
+func (w Webhook) hears(ev Event) bool {
+	if ev.Place <= w.Since || w.RoomID != 0 && w.RoomID != ev.Room || w.RoomID == 0 && ev.Direct {
+		return false
+	}
+	return len(w.Events) == 0 || slices.Contains(w.Events, ev.Type)
+}
+
+// Types are the types of events that webhooks are told of.
+func Types() []string {
+	return []string{event.ChatMessageCreated, event.ChatMessageEdited, event.ChatMessageDeleted, event.ChatMessageReacted,
+		event.ChatRoomUpdated, event.ChatRoomArchived, event.ModerationActioned}
+}
+
+// Event is an event of the rooms' logs.
+type Event struct {
+	live.Logged
+	Direct bool // of a room of kind dm
+}
+
+// The states of a delivery.
+const (
+	Waiting   = "waiting"
+	Delivered = "delivered"
+	Dropped   = "dropped"
+)
+
+// Delivery is one event on its way to one webhook.
+type Delivery struct {
+	ID        int64     `json:"id"`
+	Webhook   int64     `json:"webhook_id"`
+	MessageID string    `json:"message_id"` // the header webhook-id
+	Type      string    `json:"type"`
+	RoomID    int64     `json:"room_id"`
+	Seq       int64     `json:"seq"`
+	State     string    `json:"state"` // waiting, delivered or dropped
+	DueAt     api.Time  `json:"due_at"`
+	CreatedAt api.Time  `json:"created_at"`
+	DoneAt    api.Time  `json:"done_at"` // null while it waits
+	Attempts  []Attempt `json:"attempts"`
+
+	Tries int    `json:"-"` // attempts so far
+	Body  string `json:"-"`
+}
+
+// Attempt is one try to deliver.
+type Attempt struct {
+	N      int      `json:"n"`
+	At     api.Time `json:"at"`
+	Status int      `json:"status"` // that was answered; 0 for no answer
+	MS     int64    `json:"ms"`
+	Error  string   `json:"error,omitempty"`
+}
+
+// Store is what webhooks ask of the store. Rows that do not exist are errs.NotFound.
+type Store interface {
+	web.Transactor[Tx]
+	Webhook(ctx context.Context, id int64) (Webhook, error)
+	// Webhooks returns the webhooks of a room (0 for those of all), the newest first.
+	Webhooks(ctx context.Context, room int64, page web.Paging, limit int) ([]Webhook, error)
+	// Enabled returns all webhooks that are enabled.
+	Enabled(ctx context.Context) ([]Webhook, error)
+	// Behind returns events of the logs that were not turned into deliveries yet, in the order of commits, up to the first whose id is not known.
+	Behind(ctx context.Context, limit int) ([]Event, error)
+	// Waits returns how many deliveries of a webhook wait.
+	Waits(ctx context.Context, webhook int64) (int, error)
+	// Due returns the first waiting deliveries of a webhook whose time has come.
+	Due(ctx context.Context, webhook int64, now time.Time, limit int) ([]Delivery, error)
+	// Deliveries returns a webhook's deliveries with their attempts, the newest first.
+	Deliveries(ctx context.Context, webhook int64, page web.Paging, limit int) ([]Delivery, error)
+}
+
+// Tx changes webhooks inside one transaction.
+type Tx interface {
+	Now() time.Time
+	CountWebhooks(room int64) (int, error)
+	Webhook(id int64) (Webhook, error)
+	// AddWebhook stores a webhook, which hears what is committed from now on, and returns its id.
+	AddWebhook(w Webhook) (int64, error)
+	// SaveWebhook stores a webhook; one that is enabled anew hears what is committed from now on.
+	SaveWebhook(w Webhook, anew bool) error
+	DropWebhook(id int64) error
+	// Queue stores deliveries and notes that the logs were turned into them up to a place.
+	Queue(all []Delivery, place int64) error
+	// Attempted stores an attempt and what came of it.
+	Attempted(d Delivery, a Attempt) error
+	// Delivery returns a delivery of a webhook.
+	Delivery(webhook, id int64) (Delivery, error)
+	// Again makes a delivery wait, due at once.
+	Again(d Delivery) error
+	// Forget removes deliveries that were done before the time, at most limit, and returns how many.
+	Forget(before time.Time, limit int) (int, error)
+}
+
+// Rooms is what webhooks ask of chat.
+type Rooms interface {
+	// Keeper is nil for who keeps order in the room.
+	Keeper(ctx context.Context, c web.Caller, room int64) error
+	// Announce says a line in a room that is from the server itself.
+	Announce(ctx context.Context, room int64, line string) error
+}
+
+// Options make a Service. Store, Rooms and Hub are required.
+type Options struct {
+	Store   Store
+	Rooms   Rooms
+	Hub     hub.Hub
+	Targets Targets
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// Service is the outgoing webhooks. Make one with New.
+type Service struct {
+	opts   Options
+	client *http.Client
+	kick   chan struct{} // there may be something to send
+}
+
+// New returns a service whose deliveries wait for Run.
+func New(opts Options) *Service {
+	return &Service{opts: opts, client: opts.Targets.client(), kick: make(chan struct{}, 1)}
+}
+
+// Endpoints are the routes of webhooks.
+func (s *Service) Endpoints() []web.Endpoint {
+	read, write := web.Needs("chat.read"), web.Needs("chat.write")
+	write.Describe = "of a room: its owner and moderators; of all rooms: the scope chat.moderate"
+	read.Describe = write.Describe
+	one := "/webhooks/{wid}"
+	return []web.Endpoint{
+		web.Query(http.MethodPost, "/webhooks", write, "Have an address told of a room's events, or of all rooms'; its secret is shown this once", s.add),
+		web.Query(http.MethodGet, "/webhooks", read, "The webhooks of a room, or of all rooms, newest first", s.list),
+		web.Query(http.MethodGet, one, read, "One webhook", s.one),
+		web.Query(http.MethodPatch, one, write, "Change a webhook, or switch it on and off", s.change),
+		web.Query(http.MethodDelete, one, write, "Remove a webhook with what waits for it", s.drop),
+		web.Query(http.MethodGet, one+"/deliveries", read, "What was sent to a webhook and how it was answered, newest first; kept for a week", s.deliveries),
+		web.Query(http.MethodPost, one+"/deliveries/{did}/replay", write, "Send a delivery again", s.replay),
+	}
+}
