@@ -15,6 +15,7 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
+	"uniqverse/services/email/archive"
 	"uniqverse/services/email/courier"
 	"uniqverse/services/email/mtasts"
 	"uniqverse/services/email/refusals"
@@ -74,7 +75,8 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 		return part{}, err
 	}
 	n.services = append(n.services, running{name: "refusals", run: journal.Run})
-	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s).Endpoints(), journal.Endpoints(), records.Endpoints()), s.Discovery()}
+	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s).Endpoints(), journal.Endpoints(), records.Endpoints(),
+		archive.New(s, mailstore.New(n.db), log).Endpoints()), s.Discovery()}
 	if len(n.listeners.smtp)+len(n.listeners.pop3) == 0 {
 		return p, nil
 	}

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -25,6 +26,7 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
+	"uniqverse/services/email/archive"
 	"uniqverse/services/email/signer"
 	"uniqverse/services/email/webmail"
 	"uniqverse/smtpd"
@@ -164,7 +166,7 @@ func start(t *testing.T, dir string, change ...func(*email.Options)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := web.New(web.Options{Service: "email", Title: "Mail", Version: "test", Discovery: w.svc.Discovery(), Endpoints: append(w.svc.Endpoints(), webmail.New(w.svc).Endpoints()...),
+	h, err := web.New(web.Options{Service: "email", Title: "Mail", Version: "test", Discovery: w.svc.Discovery(), Endpoints: append(w.svc.Endpoints(), slices.Concat(webmail.New(w.svc).Endpoints(), archive.New(w.svc, mailstore.New(w.db), log).Endpoints())...),
 		Auth: who{}, Templates: set, Site: &web.Site{}, Metrics: metrics.NewSet(), Log: log, Now: now})
 	if err != nil {
 		t.Fatal(err)
@@ -288,4 +290,11 @@ func callerOf(t *testing.T, token string) web.Caller {
 		t.Fatal(err)
 	}
 	return c
+}
+
+func decode(t *testing.T, text string, out any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(text), out); err != nil {
+		t.Fatalf("%v in %s", err, text)
+	}
 }
