@@ -467,7 +467,14 @@ func TestDiscoveryDocuments(t *testing.T) {
 				continue
 			}
 			r := s.get(200, target)
-			like(t, target, `{"name":"<text>","category":"<text>","status":"green","routes":[{"label":"<text>","href":"<text>"}],"scopes":"<texts>","events":"<texts>"}`, r.body)
+			var all map[string]json.RawMessage
+			r.JSON(t, &all)
+			delete(all, "limits") // chat's own, beside what every service says
+			rest, err := json.Marshal(all)
+			if err != nil {
+				t.Fatal(err)
+			}
+			like(t, target, `{"name":"<text>","category":"<text>","status":"green","routes":[{"label":"<text>","href":"<text>"}],"scopes":"<texts>","events":"<texts>"}`, rest)
 			var d web.Discovery
 			r.JSON(t, &d)
 			if d.Name == "" || len(d.Routes) == 0 || len(d.Scopes) == 0 || len(d.Events) == 0 {
