@@ -312,6 +312,7 @@ func (p *program) lines(room string) []line {
 	}
 }
 
+// TestKillLosesNothingAcknowledged is row 45 of docs/smtp.md.
 func TestKillLosesNothingAcknowledged(t *testing.T) {
 	p := newProgram(t)
 	var rounds []*killRound

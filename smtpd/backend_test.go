@@ -62,7 +62,7 @@ func (b *backend) AuthenticateToken(_ context.Context, s smtpd.Session, user, to
 }
 
 func (b *backend) CheckSender(_ context.Context, s smtpd.Session, from string) error {
-	if s.Mode != smtpd.MX && from != s.User {
+	if s.Mode != smtpd.MX && from != s.User && !strings.HasSuffix(from, "@client.test") && !strings.HasSuffix(from, "]") && from != "" {
 		return errs.New(errs.Denied, "The sender %s is not yours", from)
 	}
 	if strings.HasPrefix(from, "sender-down@") {
@@ -111,6 +111,8 @@ func (b *backend) Deliver(ctx context.Context, env *smtpd.Envelope, msg *smtpd.M
 	switch local, _, _ := strings.Cut(env.ReversePath, "@"); local {
 	case "diskfull":
 		return &errs.Error{Kind: errs.Internal, Detail: "x", Err: syscall.ENOSPC}
+	case "closed":
+		return smtpd.Closing(errors.New("dsn=secret"))
 	case "busy":
 		return errors.New("database is locked (5) dsn=secret")
 	case "policy":

@@ -38,10 +38,12 @@ func TestDialogues(t *testing.T) {
 			if i > 0 {
 				name, script, _ := strings.Cut(part, "\n")
 				first := line
-				t.Run(base+"/"+strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
-					t.Parallel()
-					runDialogue(t, file, first, script)
-				})
+				for _, mode := range modesOf(script) {
+					t.Run(base+"/"+mode.String()+"/"+strings.ReplaceAll(name, " ", "-"), func(t *testing.T) {
+						t.Parallel()
+						runDialogue(t, file, first, mode, script)
+					})
+				}
 				if strings.Contains(script, "\nS: 4") || strings.Contains(script, "\nS: 5") {
 					wrong++
 				}
@@ -62,6 +64,7 @@ type talk struct {
 	t      *testing.T
 	s      *server
 	mode   smtpd.Mode
+	user   bool // HELLO signs in, as the dialogue is one of a host
 	from   string
 	lim    smtpd.Limits
 	offers string // what the server offers beside the usual: words of @offer
@@ -73,8 +76,27 @@ type talk struct {
 	in     *bufio.Reader
 }
 
-func runDialogue(t *testing.T, file string, first int, script string) {
-	d := &talk{t: t, lim: smtpd.Limits{BannerPause: time.Nanosecond, LookupTime: 100 * time.Millisecond}, dns: newZones()}
+// modesOf returns the listeners that a dialogue is for: the one that it names, the MX alone when it says @only or
+// speaks of the greeting, TLS or AUTH itself, and otherwise all three. A user then says what the host said.
+func modesOf(script string) []smtpd.Mode {
+	for line := range strings.Lines(script) {
+		word, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
+		switch {
+		case word == "@mode":
+			return []smtpd.Mode{map[string]smtpd.Mode{"mx": smtpd.MX, "submission": smtpd.Submission, "submissions": smtpd.Submissions}[rest]}
+		case word == "@only":
+			return []smtpd.Mode{smtpd.MX}
+		case word == "HELLO" || word == "START":
+			return []smtpd.Mode{smtpd.MX, smtpd.Submission, smtpd.Submissions}
+		case word != "" && !strings.HasPrefix(word, "@") && !strings.HasPrefix(word, "#"):
+			return []smtpd.Mode{smtpd.MX}
+		}
+	}
+	return nil
+}
+
+func runDialogue(t *testing.T, file string, first int, mode smtpd.Mode, script string) {
+	d := &talk{t: t, mode: mode, user: mode != smtpd.MX && !strings.Contains(script, "@mode "), lim: smtpd.Limits{BannerPause: time.Nanosecond, LookupTime: 100 * time.Millisecond}, dns: newZones()}
 	for i, line := range strings.Split(script, "\n") {
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -138,9 +160,12 @@ func (d *talk) step(line string) error {
 		return err
 	case "REFUSED":
 		return d.refused(rest)
-	case "MAILS", "RAW", "HAS", "HASNOT", "TO", "DSN", "VERDICTS":
+	case "MAILS", "RAW", "HAS", "HASNOT", "TO", "DSN", "VERDICTS", "FAULTS":
 		return d.check(word, rest)
 	case "HELLO":
+		if d.user {
+			return d.signedIn()
+		}
 		return d.all("S: 220 mail.test ESMTP UniQVerse", "C: EHLO client.test", "S* 250")
 	case "START":
 		return d.all("HELLO", "C: MAIL FROM:<a@client.test>", "S: 250 2.1.0 Sender OK", "C: RCPT TO:<pilot@mail.test>", "S: 250 2.1.5 Recipient OK")
@@ -161,11 +186,28 @@ func (d *talk) all(lines ...string) error {
 	return nil
 }
 
+// signedIn is HELLO of a user.
+func (d *talk) signedIn() error {
+	if d.mode == smtpd.Submissions {
+		if err := d.step("TLS"); err != nil {
+			return err
+		}
+	}
+	if err := d.all("S: 220 mail.test ESMTP UniQVerse", "C: EHLO client.test", "S* 250"); err != nil {
+		return err
+	}
+	if d.mode == smtpd.Submission {
+		if err := d.all("C: STARTTLS", "S: 220 2.0.0 Ready to start TLS", "TLS", "C: EHLO client.test", "S* 250"); err != nil {
+			return err
+		}
+	}
+	return d.all("C: AUTH PLAIN AHBpbG90AHNlY3JldA==", "S: 235 2.7.0 Signed in")
+}
+
 // set changes the server that the dialogue will run against.
 func (d *talk) set(word, rest string) error {
 	switch word {
-	case "@mode":
-		d.mode = map[string]smtpd.Mode{"mx": smtpd.MX, "submission": smtpd.Submission, "submissions": smtpd.Submissions}[rest]
+	case "@mode", "@only": // see modesOf
 	case "@from":
 		d.from = rest
 	case "@offer":
@@ -323,6 +365,9 @@ func (d *talk) check(word, rest string) error {
 		ok = !ok
 	case "TO":
 		got = m.env.ReversePath + " > " + strings.Join(m.env.Recipients, " ")
+		ok = got == want
+	case "FAULTS":
+		got = strings.Join(m.env.Faults, " ")
 		ok = got == want
 	case "VERDICTS":
 		got = ""

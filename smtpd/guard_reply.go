@@ -84,13 +84,11 @@ func (g *guard) replied() {
 		if code == 334 {
 			g.state = stateAuth
 		}
-		if code == 421 {
-			g.say(text)
-			g.hangUp(nil)
-			return
-		}
 	}
 	g.say(text)
+	if code == 421 { // RFC 5321 section 3.8: it says that we close
+		g.hangUp(nil)
+	}
 }
 
 // add takes a recipient in. One that is named again gets the message once, with what was asked for first.

@@ -9,8 +9,8 @@ import (
 )
 
 // Message is the content of a mail while Deliver runs. It is the bytes that the peer sent,
-// with two exceptions: Return-Path fields, and Authentication-Results fields that pretend to
-// be ours, are taken out. DKIM signatures over the rest still verify.
+// with a few exceptions that are taken out: Return-Path fields, Authentication-Results fields that pretend to
+// be ours, and from other hosts Bcc and X-Spam fields that no signature covers. DKIM signatures still verify.
 type Message struct {
 	Prepended []byte            // our Authentication-Results and Received fields, each ending in CRLF; they belong before Raw
 	Size      int64             // bytes of Raw

@@ -60,6 +60,13 @@ func Unavailable(cause error) *Reply {
 	return &Reply{Code: 451, Enhanced: "4.3.0", Text: "The service is not available now; try again later", Err: cause, Rule: "unavailable"}
 }
 
+// Closing is the answer when we are on our way out: temporary, and the connection closes.
+func Closing(cause error) *Reply {
+	r := shuttingDown()
+	r.Err, r.Rule = cause, "unavailable"
+	return r
+}
+
 // replyFor turns an error of the Backend into what the peer is told. The rule that matters:
 // what we do not know is temporary, and its text is ours, so that neither a mail nor a
 // secret is lost to a message of the database.

@@ -79,6 +79,7 @@ func ready(t *testing.T, c *textproto.Conn) {
 	say(t, c, "RCPT TO:<pilot@mail.test>", "250")
 }
 
+// TestShutdownTellsIdlePeers is row 1 of docs/smtp.md.
 func TestShutdownTellsIdlePeers(t *testing.T) {
 	s := start(t, "", nil)
 	idle, begun := dial(t, s.addr[smtpd.MX]), dial(t, s.addr[smtpd.Submission])
@@ -191,6 +192,7 @@ func TestOptionsAreChecked(t *testing.T) {
 }
 
 // TestFailedHandshake: after 220 the peer sends no TLS; what it gets back is no SMTP reply.
+// Row 28. See docs/smtp.md.
 func TestFailedHandshake(t *testing.T) {
 	s := start(t, "", nil)
 	c := dial(t, s.addr[smtpd.MX])

@@ -131,7 +131,7 @@ func (s *session) received(sp *spool.Spool, begun time.Time) error {
 		})
 		s.srv.observe("authenticate", at)
 	}
-	msg, err := messageOf(sp, fields, s.srv.opt.Domain)
+	msg, err := messageOf(sp, fields, s.g.mode, s.srv.opt.Domain)
 	if err != nil {
 		return s.refused(env.ID, replyFor(err))
 	}

@@ -14,13 +14,20 @@ import (
 )
 
 // messageOf returns the message for the Backend. Fields that only the last host may write are
-// taken out: a Return-Path, and Authentication-Results in our name.
-func messageOf(s *spool.Spool, fields []header.Field, domain string) (*Message, error) {
+// taken out: a Return-Path, and Authentication-Results in our name. From other hosts so are a Bcc, which would show
+// to one what was hidden from others, and X-Spam fields, which our own readers' filters might believe; unless a signature
+// covers them, which would be broken without.
+func messageOf(s *spool.Spool, fields []header.Field, mode Mode, domain string) (*Message, error) {
 	m := &Message{head: s.Head(), SHA256: s.Sum()}
 	m.file, m.more = s.File()
 	var kept []byte
+	signed := ""
+	if mode == MX {
+		signed = signedNames(fields)
+	}
 	for i, f := range fields {
-		forged := f.Is("Return-Path") || (f.Is("Authentication-Results") && senderauth.ClaimsToBe(f.Value(), domain))
+		forged := f.Is("Return-Path") || (f.Is("Authentication-Results") && senderauth.ClaimsToBe(f.Value(), domain)) ||
+			mode == MX && foreign(f.Name) && !strings.Contains(signed, ":"+strings.ToLower(f.Name)+":")
 		if forged && m.Stripped == 0 {
 			kept = make([]byte, 0, len(m.head))
 			for _, before := range fields[:i] {
@@ -47,6 +54,29 @@ func messageOf(s *spool.Spool, fields []header.Field, domain string) (*Message, 
 	}
 	m.Size = int64(len(m.head)) + m.more
 	return m, nil
+}
+
+// foreign reports whether a field has no business in a message from another host.
+func foreign(name string) bool {
+	const spam = "x-spam-"
+	return strings.EqualFold(name, "Bcc") || len(name) >= len(spam) && strings.EqualFold(name[:len(spam)], spam)
+}
+
+// signedNames returns the names of the fields that DKIM signatures cover, as ":from:to:". It decides nothing about
+// the signatures.
+func signedNames(fields []header.Field) string {
+	all := ":"
+	for _, f := range fields {
+		if !f.Is("DKIM-Signature") {
+			continue
+		}
+		for tag := range strings.SplitSeq(f.Value(), ";") {
+			if name, value, _ := strings.Cut(tag, "="); strings.TrimSpace(name) == "h" {
+				all += strings.ToLower(strings.Join(strings.Fields(value), "")) + ":"
+			}
+		}
+	}
+	return all
 }
 
 // prepended returns the fields that we put above the message: what we found out, and how it

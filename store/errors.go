@@ -12,6 +12,12 @@ import (
 // errFull marks what a full disk caused.
 var errFull = errors.New("disk full")
 
+// errShut marks what came to a store that was closed.
+var errShut = errors.New("store closed")
+
+// IsClosed reports whether an error of the store says that it was closed: whoever asks again asks another process.
+func IsClosed(err error) bool { return errors.Is(err, errShut) }
+
 // IsFull reports whether the disk, or the database's own bound, was full: nothing helps but
 // space, whereas other errs.Unavailable errors may pass by themselves.
 func IsFull(err error) bool { return errors.Is(err, errFull) }
@@ -54,7 +60,7 @@ func dbError(err error) error {
 }
 
 func errClosed(cause error) error {
-	return &errs.Error{Kind: errs.Unavailable, Detail: "the store is shutting down; nothing was changed, try again in a moment", Err: cause}
+	return &errs.Error{Kind: errs.Unavailable, Detail: "the store is shutting down; nothing was changed, try again in a moment", Err: errors.Join(errShut, cause)}
 }
 
 // gaveUp is the answer to a caller who left before it was their turn.

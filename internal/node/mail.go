@@ -65,7 +65,7 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	}
 	s, err := email.New(email.Options{Deliverer: out, Signer: keys, HoldAll: n.cfg.OutboundMode() == "hold", SpamRefuse: n.cfg.SpamRefuse, Enforce: n.cfg.EnforcesPolicy(), JunkAt: n.cfg.SpamJunkAt, Scanners: scanners,
 		Store: mailstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Demo: n.cfg.DemoIdentity(),
-		Dir: filepath.Join(n.cfg.DataDir, "mail"), SMTPPort: n.listeners.smtpPort(smtpd.MX), Log: log, Now: n.opts.Now, Metrics: n.metrics, DiskFull: store.IsFull})
+		Dir: filepath.Join(n.cfg.DataDir, "mail"), SMTPPort: n.listeners.smtpPort(smtpd.MX), Log: log, Now: n.opts.Now, Metrics: n.metrics, DiskFull: store.IsFull, Closed: store.IsClosed})
 	if err != nil {
 		return part{}, err
 	}
@@ -80,10 +80,13 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	if len(n.listeners.smtp)+len(n.listeners.pop3) == 0 {
 		return p, nil
 	}
-	pair, err := n.certificate()
+	pair, mend, err := n.certificate()
 	if err != nil {
 		return part{}, err
 	}
+	n.services = append(n.services, running{name: "certificate", run: func(ctx context.Context) error {
+		return cert.Watch(ctx, pair, mend, log, n.opts.Now)
+	}})
 	if len(n.listeners.smtp) > 0 {
 		if err := n.edge(s, dns, journal, pair); err != nil {
 			return part{}, err
@@ -128,16 +131,18 @@ func (n *Node) scanners() (out []spam.Scanner, err error) {
 	return out, nil
 }
 
-// certificate returns the operator's pair, or the self-signed one of the data folder.
-func (n *Node) certificate() (*tls.Config, error) {
+// certificate returns the operator's pair, or the self-signed one of the data folder, and what to do when it ends.
+func (n *Node) certificate() (keys *tls.Config, mend string, err error) {
 	if n.cfg.TLSCert == "" {
-		return cert.Load(filepath.Join(n.cfg.DataDir, "tls"), n.cfg.Domain, n.opts.Now)
+		dir := filepath.Join(n.cfg.DataDir, "tls")
+		keys, err = cert.Load(dir, n.cfg.Domain, n.opts.Now)
+		return keys, "remove both files in " + dir + " and start again to get a new self-signed pair", err
 	}
 	c, err := cert.LoadFiles(n.cfg.TLSCert, n.cfg.TLSKey)
 	if err != nil {
-		return nil, fmt.Errorf("EMAIL_TLS_CERT is %q and EMAIL_TLS_KEY %q: %w; name a certificate and the key that belongs to it, both PEM", n.cfg.TLSCert, n.cfg.TLSKey, err)
+		return nil, "", fmt.Errorf("EMAIL_TLS_CERT is %q and EMAIL_TLS_KEY %q: %w; name a certificate and the key that belongs to it, both PEM", n.cfg.TLSCert, n.cfg.TLSKey, err)
 	}
-	return c, nil
+	return c, "put the renewed pair into " + n.cfg.TLSCert + " and " + n.cfg.TLSKey + "; it counts without a restart", nil
 }
 
 // mailMetrics counts what the SMTP edge tells, under the names of /metrics.

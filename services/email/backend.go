@@ -128,5 +128,8 @@ func (s *Service) replied(err error) error {
 	if err != nil && s.DiskFull(err) {
 		return smtpd.StorageFull(err)
 	}
+	if err != nil && s.Closed(err) {
+		return smtpd.Closing(err)
+	}
 	return err
 }

@@ -42,6 +42,7 @@ func TestDeliveredMailIsListed(t *testing.T) {
 	}
 }
 
+// TestEveryOddMailIsKeptWhole is row 40 of docs/smtp.md.
 func TestEveryOddMailIsKeptWhole(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/mail/*.eml")
 	if err != nil || len(files) < 20 {
@@ -136,6 +137,7 @@ func stored(t *testing.T, dir string) (names []string) {
 	return names
 }
 
+// TestTheSameMailAgainIsStoredOnce is row 46 of docs/smtp.md.
 func TestTheSameMailAgainIsStoredOnce(t *testing.T) {
 	w := start(t, "")
 	w.now.Store(time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC).UnixMilli())
@@ -463,6 +465,7 @@ func TestSubmission(t *testing.T) {
 	}
 }
 
+// TestAFullDiskIsTemporary is row 44 of docs/smtp.md.
 func TestAFullDiskIsTemporary(t *testing.T) {
 	full := errs.New(errs.Unavailable, "the disk is full")
 	w := start(t, "", func(o *email.Options) {

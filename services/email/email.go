@@ -70,6 +70,8 @@ type Options struct {
 	// DiskFull tells a full disk from other failures of the store, so that senders hear
 	// 452 4.3.1 rather than 451 4.3.0. nil never does.
 	DiskFull func(error) bool
+	// Closed tells a store that was closed from other failures, so that senders hear 421 4.3.2. nil never does.
+	Closed func(error) bool
 
 	Deliverer queue.Deliverer // takes mail to other hosts
 	Signer    Signer          // signs it
@@ -117,6 +119,9 @@ func New(o Options) (*Service, error) {
 	}
 	if o.DiskFull == nil {
 		o.DiskFull = func(error) bool { return false }
+	}
+	if o.Closed == nil {
+		o.Closed = func(error) bool { return false }
 	}
 	s := &Service{Options: o, ascii: ascii, files: mailbox.NewFiles(o.Dir),
 		fresh: rate.NewLimiter(newPerSecond, newBurst), streams: web.NewQuota("event streams", maxStreams)}

@@ -319,6 +319,7 @@ func TestNotices(t *testing.T) {
 }
 
 // Who may send as whom.
+// Row 25. See docs/smtp.md.
 func TestAuthors(t *testing.T) {
 	w := start(t, "")
 	w.json("POST", "/api/aliases", "admin", `{"alias":"crew","targets":["writer"]}`, 200, nil)

@@ -153,7 +153,7 @@ func start(t *testing.T, dir string, change ...func(*email.Options)) *world {
 	}
 	log := slog.New(slog.DiscardHandler)
 	opts := email.Options{Store: mailstore.New(w.db), Hub: w.hub, Users: people{}, Domain: domain, Demo: true, Dir: filepath.Join(dir, "mail"),
-		Log: log, Now: now, Metrics: metrics.NewSet(), DiskFull: store.IsFull,
+		Log: log, Now: now, Metrics: metrics.NewSet(), DiskFull: store.IsFull, Closed: store.IsClosed,
 		Deliverer: w.peer, Signer: signer.New(filepath.Join(dir, "dkim"), domain, now), HoldAll: true}
 	for _, c := range change {
 		c(&opts)

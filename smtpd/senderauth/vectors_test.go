@@ -48,6 +48,7 @@ func (w *words) UnmarshalYAML(n *yaml.Node) error {
 
 // TestSPFVectors runs the suites that the SPF module ships with (RFC 7208, RFC 4408 and two smaller ones) through
 // all of our own code: how the message is read, the identity that is chosen, the resolver in between.
+// Row 42. See docs/smtp.md.
 func TestSPFVectors(t *testing.T) {
 	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "blitiri.com.ar/go/spf").Output()
 	if err != nil {
