@@ -123,6 +123,29 @@ type ChatRequest struct {
 	CreatedAt Time   `json:"created_at"`
 }
 
+// ChatCase is something that moderators decide: a line that a rule, a person or the engine held to be out of order.
+type ChatCase struct {
+	ID        int64  `json:"id"`
+	RoomID    int64  `json:"room_id"`
+	RoomName  string `json:"room_name"`
+	MessageID int64  `json:"message_id"` // 0 for a line that was refused
+	Seq       int64  `json:"seq"`
+	UserID    int64  `json:"user_id"` // who said it
+	Handle    string `json:"handle"`
+	Text      string `json:"text"`   // as it was when the case was opened
+	Source    string `json:"source"` // rule, report or engine
+	Reason    string `json:"reason"`
+	Reports   int    `json:"reports"` // how many people reported it
+	State     string `json:"state"`   // open, or what was decided: approve, remove, warn, timeout or ban
+	Note      string `json:"note"`    // of who decided
+	ByID      int64  `json:"by_id"`
+	ByHandle  string `json:"by_handle"`
+	CreatedAt Time   `json:"created_at"`
+	DecidedAt Time   `json:"decided_at"` // null while it is open
+
+	Context []ChatMessage `json:"context"` // the lines around it, the oldest first
+}
+
 // ChatFound is a line that was searched for, with its room and what of it was found.
 type ChatFound struct {
 	ChatMessage

@@ -13,10 +13,12 @@ import (
 	"uniqverse/services/chat"
 	"uniqverse/services/chat/attachment"
 	"uniqverse/services/chat/hooks"
+	"uniqverse/services/chat/moderation"
 	"uniqverse/services/chat/pins"
 	"uniqverse/services/chat/requests"
 	"uniqverse/services/chat/retention"
 	"uniqverse/services/chat/search"
+	"uniqverse/services/chat/settings"
 	"uniqverse/services/chat/webhooks"
 	"uniqverse/services/desk"
 	"uniqverse/services/game"
@@ -93,18 +95,21 @@ func (n *Node) game(_ context.Context, _ *web.Site) (part, error) {
 func (n *Node) chat(_ context.Context, _ *web.Site) (part, error) {
 	log := n.opts.Log.With("svc", "chat")
 	tickets := desk.New(desk.Options{Store: store.NewDesk(n.db), Users: n.auth, Log: n.opts.Log.With("svc", "desk"), Now: n.opts.Now})
-	rooms := chat.New(chat.Options{Store: chatstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Moderator: xengine.New(xengine.Options{}),
+	pipeline := moderation.NewPipeline(moderation.PipelineOptions{Store: chatstore.NewModeration(n.db), Scorer: xengine.New(xengine.Options{}), Engine: n.engine(), Log: log, Now: n.opts.Now})
+	rooms := chat.New(chat.Options{Store: chatstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Moderator: pipeline,
 		Tickets: tickets.Newest, Log: log, Now: n.opts.Now})
 	folder, err := attachment.OpenFolder(filepath.Join(n.cfg.DataDir, "attachments"))
 	if err != nil {
 		return part{}, fmt.Errorf("VEZE_DATA_DIR (--data) is %q, and its folder attachments cannot be used: %w; make it a folder that this user may write", n.cfg.DataDir, cause(err))
 	}
 	files := attachment.New(attachment.Options{Store: chatstore.NewAttachments(n.db), Folder: folder, Rooms: rooms, Hub: n.hub, Log: log, Now: n.opts.Now})
+	order := moderation.New(moderation.Options{Store: chatstore.NewModeration(n.db), Pipeline: pipeline, Rooms: rooms, Log: log, Now: n.opts.Now})
 	find := search.New(search.Options{Store: chatstore.NewSearch(n.db), Hub: n.hub, Rooms: rooms, Log: log, Now: n.opts.Now})
 	in := hooks.New(hooks.Options{Store: chatstore.NewHooks(n.db), Rooms: rooms, Now: n.opts.Now})
 	out := webhooks.New(webhooks.Options{Store: chatstore.NewWebhooks(n.db), Rooms: rooms, Hub: n.hub, Targets: webhooks.Targets(n.cfg.WebhookMode()), Log: log, Now: n.opts.Now})
-	n.services = append(n.services, running{"webhooks", out.Run}, running{"chat", rooms.Run}, running{"desk", tickets.Run}, running{"attachments", files.Run}, running{"search", find.Run},
+	n.services = append(n.services, running{"webhooks", out.Run}, running{"chat", rooms.Run}, running{"desk", tickets.Run}, running{"attachments", files.Run}, running{"search", find.Run}, running{"moderation", order.Run},
 		running{"retention", retention.New(retention.Options{Store: chatstore.NewRetention(n.db), Log: log, Now: n.opts.Now}).Run})
 	return part{"chat", "Chat", slices.Concat(rooms.Endpoints(), files.Endpoints(), find.Endpoints(), in.Endpoints(), out.Endpoints(),
+		order.Endpoints(), settings.New(chatstore.New(n.db), rooms).Endpoints(),
 		pins.New(chatstore.NewPins(n.db), rooms).Endpoints(), requests.New(chatstore.NewRequests(n.db), rooms).Endpoints(), tickets.Endpoints()), rooms.Discovery()}, nil
 }

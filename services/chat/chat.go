@@ -58,8 +58,6 @@ type Lines interface {
 	Attachments(ctx context.Context, ids []int64) (map[int64][]api.ChatAttachment, error)
 	// Unread returns the rooms that the viewer is a member of or has read in, with what they have not read.
 	Unread(ctx context.Context, v Viewer, limit int) ([]api.ChatUnread, error)
-	// Reports returns what was reported in a room, the newest first.
-	Reports(ctx context.Context, room int64, page web.Paging, limit int) ([]api.ChatReport, error)
 }
 
 // Tx is what chat changes inside one transaction.
@@ -69,6 +67,7 @@ type Tx interface {
 	RoomTx
 	MemberTx
 	LineTx
+	CaseTx
 
 	// Sent returns the line that the caller sent with the key, and whether there is one.
 	Sent(key SendKey) (Sent, bool, error)
@@ -79,10 +78,10 @@ type Tx interface {
 // LineTx changes what was said.
 type LineTx interface {
 	// AddMessage stores a line and returns its id.
-	AddMessage(m api.ChatMessage) (int64, error)
+	AddMessage(m Line) (int64, error)
 	Message(room, id int64) (Line, error)
-	// EditMessage stores the new text, time and mentions of a line, and the text that it had, written at was.
-	EditMessage(m api.ChatMessage, before string, was api.Time) error
+	// EditMessage stores the new text, time, mentions and flags of a line, and the text that it had, written at was.
+	EditMessage(m Line, before string, was api.Time) error
 	// NoteEdit remembers the seq of the event that told of an edit.
 	NoteEdit(message, seq int64) error
 	// DeleteMessage marks a line as taken away and its files as gone, and takes its texts out of the log.
@@ -93,6 +92,10 @@ type LineTx interface {
 	Attach(m api.ChatMessage, owner string, files []int64) ([]api.ChatAttachment, error)
 	// React adds a reaction or takes it away; count is of its emoji and kinds of all emoji after that.
 	React(message, user int64, emoji string, on bool) (count, kinds int, changed bool, err error)
+	// HideLine leaves a line to its author and moderators, with its flags, and takes its texts out of the log.
+	HideLine(l Line) error
+	// ShowLine gives a line back that was taken away or hidden.
+	ShowLine(m api.ChatMessage) error
 	// AddReport stores a report; errs.Conflict when this person reported the line before.
 	AddReport(room int64, r api.ChatReport) (int64, error)
 	// SetNotify stores of what in a room somebody wants to hear: all, mentions or none.
@@ -134,12 +137,6 @@ type MemberTx interface {
 	PutSanction(room, user int64, kind string, s Sanction) error
 	// AddAction writes down what a moderator did and returns its id.
 	AddAction(a Action) (int64, error)
-}
-
-// Moderator says which labels a text deserves; none means that it may be posted. An error
-// means that nobody could say, and the text is posted.
-type Moderator interface {
-	Moderate(ctx context.Context, text string) (labels []string, err error)
 }
 
 // Options make a Service. Store, Hub, Users and Domain are required.

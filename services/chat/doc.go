@@ -54,8 +54,9 @@
 // typing have no seq and no replay; a plain socket hears of typing only.
 //
 // Before a line is stored it is asked, in this order and inside the transaction: whether the caller may read and
-// write here (bans, mutes, archived rooms), whether they write too fast (their pace in
-// memory, a room's slow mode in the store), and what the Moderator said of the text.
+// write here (bans, mutes, archived rooms, the room's permissions), whether they write too fast (their pace in
+// memory, a room's slow mode in the store), and what the Moderator said of the text (package moderation). A line that is
+// hidden tells others than its author and moderators only that it is there, in every list, event and replay.
 //
 // # Repeats
 //

@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"encoding/json"
 	"time"
 
 	"uniqverse/internal/api"
@@ -16,16 +17,27 @@ type Line struct {
 	api.ChatMessage
 	Reacted int // reactions, of all emoji
 	Files   int // how many go with it
+
+	Hidden bool // only its author and moderators see it
+}
+
+// unseen is what others than its author and moderators see of a line: of a hidden one, nothing but that it is there.
+func (l Line) unseen() Line {
+	if l.Hidden {
+		l.Text, l.Mentions, l.Attachments = "", nil, nil
+	}
+	return l
 }
 
 // messageEdited is the payload of chat.message.edited.
 type messageEdited struct {
-	MessageID int64    `json:"message_id"`
-	UserID    int64    `json:"user_id"`
-	Handle    string   `json:"handle"`
-	Text      string   `json:"text"`
-	EditedAt  api.Time `json:"edited_at"`
-	Mentions  []int64  `json:"mentions,omitempty"`
+	MessageID int64           `json:"message_id"`
+	UserID    int64           `json:"user_id"`
+	Handle    string          `json:"handle"`
+	Text      string          `json:"text"`
+	EditedAt  api.Time        `json:"edited_at"`
+	Flags     json.RawMessage `json:"flags"`
+	Mentions  []int64         `json:"mentions,omitempty"`
 }
 
 // messageDeleted is the payload of chat.message.deleted.

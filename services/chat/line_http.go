@@ -1,6 +1,7 @@
 package chat
 
 import (
+	"context"
 	"slices"
 
 	"uniqverse/internal/api"
@@ -37,6 +38,9 @@ func (s *Service) shown(c *web.Call, lines []Line) ([]api.ChatMessage, error) {
 			l.Text, l.Mentions = "", nil
 		}
 		l.Reactions, l.Attachments = reactions[l.ID], files[l.ID]
+		if l.UserID != c.Caller.ID && !c.Caller.Has(actForOthers) {
+			l = l.unseen()
+		}
 		out[i] = l.ChatMessage
 	}
 	return out, nil
@@ -103,8 +107,8 @@ func (s *Service) history(c *web.Call, in lineIn) ([]api.ChatVersion, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.Deleted && !moderates(c.Caller, st) {
-		return nil, errs.New(errs.Denied, "the line was taken away; its texts are for moderators")
+	if (l.Deleted || l.Hidden && l.UserID != c.Caller.ID) && !moderates(c.Caller, st) {
+		return nil, errs.New(errs.Denied, "the line was taken away or is hidden; its texts are for moderators")
 	}
 	all, err := s.store.Versions(c.Context(), l.ID)
 	if err != nil {
@@ -131,14 +135,20 @@ func (s *Service) edit(c *web.Call, in editIn) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err := s.reads(c, in.lineIn); err != nil {
+	old, _, err := s.reads(c, in.lineIn)
+	if err != nil {
 		return nil, err
 	}
-	users, refusal := s.people.Mentioned(c.Context(), line)
-	if refusal == nil {
-		refusal = s.moderate(c, line)
+	room, st, err := s.readable(c.Context(), c.Caller, in.Room)
+	if err != nil {
+		return nil, err
 	}
-	return web.Update(c, in, s.store, func(tx Tx) (api.ChatMessage, error) {
+	users, tooMany := s.people.Mentioned(c.Context(), line)
+	verdict, cand := Verdict{Refusal: tooMany}, Candidate{}
+	if tooMany == nil && line != old.Text {
+		cand, verdict = s.judge(c, room, st, people.Person{ID: old.UserID, Handle: old.Handle}, line, len(users), old.ReplyTo, old.ID)
+	}
+	out, err := web.Update(c, in, s.store, func(tx Tx) (api.ChatMessage, error) {
 		room, l, err := found(c, tx, in.lineIn)
 		if err != nil {
 			return l.ChatMessage, err
@@ -152,26 +162,42 @@ func (s *Service) edit(c *web.Call, in editIn) (any, error) {
 		if err := s.mayAct(c.Caller, tx.Now()); err != nil {
 			return l.ChatMessage, err
 		}
-		if refusal != nil {
-			return l.ChatMessage, refusal
+		if verdict.Refusal != nil {
+			return l.ChatMessage, verdict.Refusal
 		}
 		before, was, had := l.Text, writtenAt(l), l.Mentions
 		l.Text, l.EditedAt = line, api.TimeOf(tx.Now())
+		if verdict.Hide || !l.Hidden { // what was hidden stays so until a moderator has seen it
+			l.Hidden, l.Flags = verdict.Hide, verdict.flags()
+		}
 		if l.Mentions, err = hearing(tx, room, users); err != nil {
 			return l.ChatMessage, err
 		}
-		if err := tx.EditMessage(l.ChatMessage, before, was); err != nil {
+		if err := tx.EditMessage(l, before, was); err != nil {
 			return l.ChatMessage, err
 		}
-		if err := tx.Mention(room.ID, l.Seq, had, l.Mentions); err != nil {
+		if err := verdict.noted(authorOf(c), tx, l.ChatMessage); err != nil {
 			return l.ChatMessage, err
 		}
-		ev, err := s.log(c, tx, room, event.ChatMessageEdited, messageEdited{l.ID, l.UserID, l.Handle, l.Text, l.EditedAt, l.Mentions})
-		if err == nil {
-			err = tx.NoteEdit(l.ID, ev.Seq)
+		if err := tx.Mention(room.ID, l.Seq, had, l.unseen().Mentions); err != nil {
+			return l.ChatMessage, err
 		}
-		return l.ChatMessage, err
+		return l.ChatMessage, s.tellEdit(c, tx, room, l)
 	})
+	if err != nil && err == verdict.Refusal {
+		s.refused(c, cand, verdict)
+	}
+	return out, err
+}
+
+// tellEdit writes into the room's log what a line says now.
+func (s *Service) tellEdit(c *web.Call, tx Tx, room Room, l Line) error {
+	told := l.unseen()
+	ev, err := s.log(c, tx, room, event.ChatMessageEdited, messageEdited{l.ID, l.UserID, l.Handle, told.Text, l.EditedAt, l.Flags, told.Mentions})
+	if err == nil {
+		err = tx.NoteEdit(l.ID, ev.Seq)
+	}
+	return err
 }
 
 func (s *Service) deleteMessage(c *web.Call, tx Tx, in lineIn) (ok, error) {
@@ -190,17 +216,65 @@ func (s *Service) deleteMessage(c *web.Call, tx Tx, in lineIn) (ok, error) {
 	if !own && !moderates(c.Caller, st) || room.Kind == KindDM && !own && !c.Caller.Has(actForOthers) {
 		return ok{}, errs.New(errs.Denied, "only who said it and moderators take a line away")
 	}
+	return ok{true}, s.Remove(c, tx, room, l, "", !own)
+}
+
+// Remove takes a line away; one that is gone already is no error. byModerator writes it down, with the reason.
+func (s *Service) Remove(c *web.Call, tx Tx, room Room, l Line, reason string, byModerator bool) error {
 	if l.Deleted { // gone is gone
-		return ok{true}, nil
+		return nil
 	}
 	if err := tx.DeleteMessage(l.ChatMessage); err != nil {
-		return ok{}, err
+		return err
 	}
-	if _, err := s.log(c, tx, room, event.ChatMessageDeleted, messageDeleted{l.ID, l.UserID, c.Caller.ID}); err != nil || own {
-		return ok{true}, err
+	if _, err := s.log(c, tx, room, event.ChatMessageDeleted, messageDeleted{l.ID, l.UserID, c.Caller.ID}); err != nil || !byModerator {
+		return err
 	}
-	_, err = s.record(c, tx, room, actDelete, people.Person{ID: l.UserID, Handle: l.Handle}, 0, "")
-	return ok{true}, err
+	_, err := s.record(c, tx, room, actDelete, people.Person{ID: l.UserID, Handle: l.Handle}, 0, reason)
+	return err
+}
+
+// Hide leaves a line to its author and moderators; the room's log tells that it says nothing now.
+func (s *Service) Hide(c *web.Call, tx Tx, room Room, l Line) error {
+	return s.hide(tx, room, l, c.Trace())
+}
+
+// HideLate is Hide for who found out later, and is no caller.
+func (s *Service) HideLate(tx Tx, room Room, l Line) error { return s.hide(tx, room, l, nil) }
+
+func (s *Service) hide(tx Tx, room Room, l Line, trace *event.Trace) error {
+	l.Hidden, l.Flags = true, Verdict{Hide: true}.flags()
+	if err := tx.HideLine(l); err != nil {
+		return err
+	}
+	ev, err := event.New(event.ChatMessageEdited, tx.Now(), trace, messageEdited{l.ID, l.UserID, l.Handle, "", l.EditedAt, l.Flags, nil})
+	if err != nil {
+		return err
+	}
+	ev.Room, ev.User = room.ID, audience(room)
+	if ev.Seq, err = tx.NextSeq(room.ID); err != nil {
+		return err
+	}
+	return tx.Log(ev)
+}
+
+// LineOf returns a room and a line of it, for who asks on behalf of nobody.
+func (s *Service) LineOf(ctx context.Context, room, id int64) (Room, Line, error) {
+	r, err := s.store.Room(ctx, room)
+	if err != nil {
+		return r, Line{}, err
+	}
+	l, err := s.store.Message(ctx, room, id)
+	return r, l, err
+}
+
+// Show gives a line back that was hidden or taken away; the room's log tells what it says. The files of one that was taken away are gone.
+func (s *Service) Show(c *web.Call, tx Tx, room Room, l Line) error {
+	l.Deleted, l.Hidden, l.Flags = false, false, noFlags()
+	if err := tx.ShowLine(l.ChatMessage); err != nil {
+		return err
+	}
+	return s.tellEdit(c, tx, room, l)
 }
 
 type reactIn struct {
@@ -274,25 +348,11 @@ func (s *Service) report(c *web.Call, in reportIn) (any, error) {
 		if r.ID, err = tx.AddReport(in.Room, r); errs.Is(err, errs.Conflict) {
 			err = errs.New(errs.Conflict, "you have reported this line already")
 		}
+		if err == nil {
+			err = tx.OpenCase(l.ChatMessage, Case{Source: "report", Reason: in.Reason})
+		}
 		return r, err
 	})
-}
-
-func (s *Service) reports(c *web.Call, in actionsIn) ([]api.ChatReport, error) {
-	_, st, err := s.readable(c.Context(), c.Caller, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	if !moderates(c.Caller, st) {
-		return nil, errs.New(errs.Denied, "reports are for the room's owner and moderators")
-	}
-	size := in.Size()
-	rs, err := s.store.Reports(c.Context(), in.ID, in.Paging, size+1)
-	if err == nil && len(rs) > size {
-		rs = rs[:size]
-		setNext(c, roomPath(in.ID)+"/reports", "before", rs[size-1].ID, size)
-	}
-	return rs, err
 }
 
 type readIn struct {

@@ -30,21 +30,17 @@ const (
 	actMute   = "mute"
 	actUnmute = "unmute"
 	actDelete = "delete" // a line of theirs
+
+	ActKick, ActBan, ActUnban, ActMute, ActUnmute = actKick, actBan, actUnban, actMute, actUnmute // for what stands beside rooms
+	ActWarn                                       = "warn"
 )
 
-// roomUpdated is the payload of chat.room.updated and chat.room.archived: the settings that are
-// new, or the member.
+// roomUpdated is the payload of chat.room.updated where it tells of a member. Packages settings, pins and
+// requests tell of other things by the same name.
 type roomUpdated struct {
-	Kind     string        `json:"kind"`
-	Name     *string       `json:"name,omitempty"`
-	Topic    *string       `json:"topic,omitempty"`
-	SlowMode *int          `json:"slow_mode_s,omitempty"`
-	Archived *bool         `json:"archived,omitempty"`
-	Deleted  bool          `json:"deleted,omitempty"`
-	Keep     *int          `json:"retention_days,omitempty"`
-	Perm     *Perm         `json:"perm,omitempty"`
-	Member   *memberChange `json:"member,omitempty"`
-	By       int64         `json:"by"` // user_id; 0 for a service
+	Kind   string        `json:"kind"`
+	Member *memberChange `json:"member,omitempty"`
+	By     int64         `json:"by"` // user_id; 0 for a service
 }
 
 type memberChange struct {

@@ -1,8 +1,6 @@
 package chat
 
 import (
-	"time"
-
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
@@ -234,89 +232,33 @@ func mayGive(c web.Caller, room Room, st Standing, had, role string) error {
 	return nil
 }
 
-type memberIn struct {
-	Room int64 `path:"id" doc:"the room's id"`
-	User int64 `path:"user" doc:"their user_id"`
+// Leave takes the caller out of a room, as POST /rooms/{id}/leave does.
+func (s *Service) Leave(c *web.Call, room int64) (any, error) {
+	return s.leaveRoom(c, whoIn{Room: room})
 }
 
-// dismissMember answers DELETE of a member: oneself leaves, another is taken out.
-func (s *Service) dismissMember(c *web.Call, in memberIn) (any, error) {
-	if in.User == c.Caller.ID {
-		return s.leaveRoom(c, whoIn{Room: in.Room})
-	}
-	return s.sanction(c, actKick, sanctionIn{whoIn: whoIn{Room: in.Room, UserID: in.User}})
+// Other finds somebody to whom something is done.
+func (s *Service) Other(c *web.Call, id int64, handle string) (people.Person, error) {
+	return s.people.Other(c.Context(), c.Caller, id, handle)
 }
 
-type sanctionIn struct {
-	whoIn
-	Reason string `json:"reason,omitempty" max:"500" doc:"why; the room's moderators and the person see it"`
-}
-
-type timedIn struct {
-	sanctionIn
-	Until api.Time `json:"until,omitempty" doc:"when it ends; it has no end when left out"`
-	For   int      `json:"for_s,omitempty" min:"0" max:"31536000" doc:"the same as seconds from now, for forms; 0 has no end"`
-}
-
-func (s *Service) act(action string) func(*web.Call, sanctionIn) (any, error) {
-	return func(c *web.Call, in sanctionIn) (any, error) { return s.sanction(c, action, in) }
-}
-
-func (s *Service) actUntil(action string) func(*web.Call, timedIn) (any, error) {
-	return func(c *web.Call, in timedIn) (any, error) {
-		if in.Until != 0 && !in.Until.Time().After(s.opts.Now()) {
-			return nil, errs.BadField("until", "must lie in the future")
-		}
-		if in.For != 0 && in.Until != 0 {
-			return nil, errs.BadField("for_s", "and until say the same thing; leave one of them out")
-		}
-		return s.sanctionUntil(c, action, in)
-	}
-}
-
-func (s *Service) sanction(c *web.Call, action string, in sanctionIn) (any, error) {
-	return s.sanctionUntil(c, action, timedIn{sanctionIn: in})
-}
-
-// sanctionUntil does to somebody what a moderator decided, and writes it down.
-func (s *Service) sanctionUntil(c *web.Call, action string, in timedIn) (any, error) {
-	if _, st, err := s.readable(c.Context(), c.Caller, in.Room); err != nil || !moderates(c.Caller, st) { // before anybody is looked up
-		if err == nil {
-			err = errs.New(errs.Denied, "only the room's owner and moderators may do this")
-		}
-		return nil, err
-	}
-	who, err := s.people.Other(c.Context(), c.Caller, in.UserID, in.Handle)
+// Act does to somebody what a moderator decided, and writes it down: kick, ban, unban, mute, unmute or warn. Whether they may
+// was decided before.
+func (s *Service) Act(c *web.Call, tx Tx, room Room, action string, who people.Person, until api.Time, reason string) (api.ChatAction, error) {
+	st, err := tx.Standing(room.ID, who.ID)
 	if err != nil {
-		return nil, err
+		return api.ChatAction{}, err
 	}
-	return web.Update(c, in, s.store, func(tx Tx) (api.ChatAction, error) {
-		until := in.Until
-		if in.For != 0 {
-			until = api.TimeOf(tx.Now().Add(time.Duration(in.For) * time.Second))
-		}
-		room, st, err := entered(c.Caller, tx, in.Room)
-		if err != nil {
-			return api.ChatAction{}, err
-		}
-		theirs, err := tx.Standing(room.ID, who.ID)
-		if err != nil {
-			return api.ChatAction{}, err
-		}
-		switch {
-		case !moderates(c.Caller, st):
-			return api.ChatAction{}, errs.New(errs.Denied, "only the room's owner and moderators may do this")
-		case room.Kind == KindDM:
-			return api.ChatAction{}, errs.New(errs.Denied, "a direct room has no moderators")
-		case who.ID == c.Caller.ID || !c.Caller.Has(actForOthers) && rank(theirs.Role) >= rank(st.Role):
-			return api.ChatAction{}, errs.New(errs.Denied, "you can do this to members below you only")
-		}
-		a, err := s.record(c, tx, room, action, who, until, in.Reason) // told first, so that their sockets close with its code
-		if err != nil {
-			return a, err
-		}
-		return a, s.apply(c, tx, room, action, who, theirs, until)
-	})
+	a, err := s.record(c, tx, room, action, who, until, reason) // told first, so that their sockets close with its code
+	if err != nil || action == ActWarn {
+		return a, err
+	}
+	return a, s.apply(c, tx, room, action, who, st, until)
+}
+
+// Below reports whether the caller may act on somebody with the standing: who is below them.
+func Below(c web.Caller, own, theirs Standing) bool {
+	return c.Has(actForOthers) || rank(theirs.Role) < rank(own.Role)
 }
 
 // apply is what an action does.
@@ -346,41 +288,17 @@ func (s *Service) apply(c *web.Call, tx Tx, room Room, action string, who people
 
 // record writes an action into the audit list and the room's log.
 func (s *Service) record(c *web.Call, tx Tx, room Room, action string, who people.Person, until api.Time, reason string) (api.ChatAction, error) {
+	return s.recordBy(c, tx, people.Caller(c.Caller), room, action, who, until, reason)
+}
+
+// recordBy is record for who acts without being the caller.
+func (s *Service) recordBy(c *web.Call, tx Tx, by people.Person, room Room, action string, who people.Person, until api.Time, reason string) (api.ChatAction, error) {
 	a := Action{Room: room.ID, ChatAction: api.ChatAction{Action: action, UserID: who.ID, Handle: who.Handle, Until: until, Reason: reason,
-		ByID: c.Caller.ID, ByHandle: people.Caller(c.Caller).Handle, CreatedAt: api.TimeOf(tx.Now())}}
+		ByID: by.ID, ByHandle: by.Handle, CreatedAt: api.TimeOf(tx.Now())}}
 	var err error
 	if a.ID, err = tx.AddAction(a); err != nil {
 		return a.ChatAction, err
 	}
-	_, err = s.log(c, tx, room, event.ModerationActioned, actioned{Action: action, UserID: who.ID, Handle: who.Handle, Until: until, Reason: reason, By: c.Caller.ID})
+	_, err = s.log(c, tx, room, event.ModerationActioned, actioned{Action: action, UserID: who.ID, Handle: who.Handle, Until: until, Reason: reason, By: by.ID})
 	return a.ChatAction, err
-}
-
-type actionsIn struct {
-	roomIn
-	web.Paging
-}
-
-func (s *Service) actions(c *web.Call, in actionsIn) ([]api.ChatAction, error) {
-	_, st, err := s.readable(c.Context(), c.Caller, in.ID)
-	if err != nil {
-		return nil, err
-	}
-	if !moderates(c.Caller, st) {
-		return nil, errs.New(errs.Denied, "what moderators did is for the room's owner and moderators")
-	}
-	size := in.Size()
-	as, err := s.store.Actions(c.Context(), in.ID, in.Paging, size+1)
-	if err != nil {
-		return nil, err
-	}
-	if len(as) > size {
-		as = as[:size]
-		setNext(c, roomPath(in.ID)+"/actions", "before", as[size-1].ID, size)
-	}
-	out := make([]api.ChatAction, len(as))
-	for i, a := range as {
-		out[i] = a.ChatAction
-	}
-	return out, nil
 }

@@ -4,10 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"strings"
 
 	"uniqverse/internal/api"
-	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
 	"uniqverse/services/chat/people"
 )
@@ -39,27 +37,6 @@ func sendKey(c *web.Call, nonce string) SendKey {
 		return SendKey{}
 	}
 	return SendKey{Caller: c.Caller.Server + "/" + c.Caller.Email, Key: key}
-}
-
-// moderate refuses a text that the moderator labels. When nobody can say, the text passes: a
-// broken engine must not silence the rooms.
-func (s *Service) moderate(c *web.Call, text string) error {
-	if s.opts.Moderator == nil {
-		return nil
-	}
-	labels, err := s.opts.Moderator.Moderate(c.Context(), text)
-	if err != nil {
-		if c.Context().Err() == nil {
-			c.Log.Warn("moderation did not answer; the line passes", "err", err.Error())
-		}
-		return nil
-	}
-	if len(labels) == 0 {
-		return nil
-	}
-	return &errs.Error{Kind: errs.Invalid, Detail: "Toxic content", Fields: []errs.Field{
-		{Field: "text", Detail: "is refused (" + strings.Join(labels, ", ") + "); say it in other words"},
-	}}
 }
 
 // messageCreated is the payload of chat.message.created.

@@ -90,23 +90,34 @@ func (s *Service) send(c *web.Call, in sendIn) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, _, err := s.readable(c.Context(), c.Caller, in.Room); err != nil {
+	room, st, err := s.readable(c.Context(), c.Caller, in.Room)
+	if err != nil {
 		return nil, err
 	}
 	if key := c.Request.Header.Get("Idempotency-Key"); in.Nonce != "" && key != "" && in.Nonce != key {
 		return nil, errs.BadField("nonce", "is the same thing as Idempotency-Key; give one of them, or both alike")
 	}
-	users, refusal := s.people.Mentioned(c.Context(), line)
-	if refusal == nil {
-		refusal = s.moderate(c, line)
+	users, tooMany := s.people.Mentioned(c.Context(), line)
+	verdict, cand := Verdict{Refusal: tooMany}, Candidate{}
+	if tooMany == nil {
+		cand, verdict = s.judge(c, room, st, author, line, len(users), in.ReplyTo, 0)
 	}
 	bare := in
 	bare.Nonce = "" // a key is no part of what it is the key of
-	return web.Update(c, bare, s.store, func(tx Tx) (api.ChatSent, error) {
-		m := newMessage(in.Room, author, line, api.TimeOf(tx.Now()))
-		m.ReplyTo, m.Mentions = in.ReplyTo, users
-		return s.keep(c, tx, in, refusal, m)
+	stored := false
+	out, err := web.Update(c, bare, s.store, func(tx Tx) (sent api.ChatSent, err error) {
+		m := Line{ChatMessage: newMessage(in.Room, author, line, api.TimeOf(tx.Now())), Hidden: verdict.Hide}
+		m.ReplyTo, m.Mentions, m.Flags = in.ReplyTo, users, verdict.flags()
+		sent, stored, err = s.keep(c, tx, in, verdict, m)
+		return sent, err
 	})
+	switch {
+	case err != nil && err == verdict.Refusal:
+		s.refused(c, cand, verdict)
+	case err == nil && stored && s.opts.Moderator != nil:
+		s.opts.Moderator.Said(cand)
+	}
+	return out, err
 }
 
 // maySay decides whether somebody's line may stand in the room: who may not write comes first, then who
@@ -142,26 +153,34 @@ func notHeld(c *web.Call, tx Tx, room Room, author int64) error {
 	return nil
 }
 
-// keep stores a line, its event and, for good, its key.
-func (s *Service) keep(c *web.Call, tx Tx, in sendIn, refusal error, m api.ChatMessage) (api.ChatSent, error) {
+// keep answers a repeat as the first, and else stores the line and, for good, its key.
+func (s *Service) keep(c *web.Call, tx Tx, in sendIn, verdict Verdict, m Line) (sent api.ChatSent, stored bool, err error) {
 	key := sendKey(c, in.Nonce)
 	if key.Key != "" {
 		sent, found, err := tx.Sent(key)
 		if err != nil {
-			return api.ChatSent{}, err
+			return api.ChatSent{}, false, err
 		}
 		if found && sent.Print != in.print() {
-			return api.ChatSent{}, errs.BadField("Idempotency-Key", "was used before for another line; use a new key for each new line")
+			return api.ChatSent{}, false, errs.BadField("Idempotency-Key", "was used before for another line; use a new key for each new line")
 		}
 		if found {
-			return api.ChatSent{ID: sent.ID, Seq: sent.Seq}, nil
+			return api.ChatSent{ID: sent.ID, Seq: sent.Seq}, false, nil
 		}
 	}
+	if sent, err = s.place(c, tx, in, verdict, m); err == nil && key.Key != "" {
+		err = tx.KeepSent(key, Sent{ID: sent.ID, Seq: sent.Seq, Print: in.print()})
+	}
+	return sent, err == nil, err
+}
+
+// place gives a line its place in the room and stores it, with its event.
+func (s *Service) place(c *web.Call, tx Tx, in sendIn, verdict Verdict, m Line) (api.ChatSent, error) {
 	room, st, err := entered(c.Caller, tx, in.Room)
 	if err != nil {
 		return api.ChatSent{}, err
 	}
-	if err := s.maySay(c, tx, room, st, m.UserID, refusal); err != nil {
+	if err := s.maySay(c, tx, room, st, m.UserID, verdict.Refusal); err != nil {
 		return api.ChatSent{}, err
 	}
 	if m.ReplyTo != 0 {
@@ -172,16 +191,11 @@ func (s *Service) keep(c *web.Call, tx Tx, in sendIn, refusal error, m api.ChatM
 	if m.Mentions, err = hearing(tx, room, m.Mentions); err != nil {
 		return api.ChatSent{}, err
 	}
-	if m, err = s.append(authorOf(c), tx, room, m, in.Nonce, in.Attachments); err != nil {
+	if m, err = s.append(authorOf(c), tx, room, m, verdict, in.Nonce, in.Attachments); err != nil {
 		return api.ChatSent{}, err
 	}
 	if m.UserID != 0 && m.UserID == c.Caller.ID {
 		if _, err := tx.SetRead(room.ID, m.UserID, m.Seq); err != nil { // who speaks has read
-			return api.ChatSent{}, err
-		}
-	}
-	if key.Key != "" {
-		if err := tx.KeepSent(key, Sent{ID: m.ID, Seq: m.Seq, Print: in.print()}); err != nil {
 			return api.ChatSent{}, err
 		}
 	}
@@ -196,19 +210,23 @@ type author struct {
 
 func authorOf(c *web.Call) author { return author{c.Event, attachment.Owner(c.Caller)} }
 
-// append puts a line at the end of a room, with its files, and tells of it.
-func (s *Service) append(by author, tx Tx, room Room, m api.ChatMessage, nonce string, files []int64) (_ api.ChatMessage, err error) {
+// append puts a line at the end of a room, with its files and what its verdict asks for, and tells of it.
+func (s *Service) append(by author, tx Tx, room Room, m Line, verdict Verdict, nonce string, files []int64) (_ Line, err error) {
 	if m.Seq, err = tx.NextSeq(m.RoomID); err != nil {
 		return m, err
 	}
 	if m.ID, err = tx.AddMessage(m); err != nil {
 		return m, err
 	}
-	if m.Attachments, err = tx.Attach(m, by.owner, files); err != nil {
+	if m.Attachments, err = tx.Attach(m.ChatMessage, by.owner, files); err != nil {
 		return m, err
 	}
-	ev, err := by.event(event.ChatMessageCreated, messageCreated{MessageID: m.ID, UserID: m.UserID, Handle: m.Handle, Text: m.Text, Flags: m.Flags,
-		ReplyTo: m.ReplyTo, Mentions: m.Mentions, Attachments: m.Attachments, Nonce: nonce})
+	if err := verdict.noted(by, tx, m.ChatMessage); err != nil {
+		return m, err
+	}
+	told := m.unseen()
+	ev, err := by.event(event.ChatMessageCreated, messageCreated{MessageID: m.ID, UserID: m.UserID, Handle: m.Handle, Text: told.Text, Flags: m.Flags,
+		ReplyTo: m.ReplyTo, Mentions: told.Mentions, Attachments: told.Attachments, Nonce: nonce})
 	if err != nil {
 		return m, err
 	}
@@ -216,7 +234,7 @@ func (s *Service) append(by author, tx Tx, room Room, m api.ChatMessage, nonce s
 	if err := tx.Log(ev); err != nil {
 		return m, err
 	}
-	return m, tx.Mention(room.ID, m.Seq, nil, m.Mentions)
+	return m, tx.Mention(room.ID, m.Seq, nil, told.Mentions)
 }
 
 // detail is the sentence of an error for the person who posted a form.

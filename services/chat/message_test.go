@@ -17,6 +17,7 @@ import (
 	"uniqverse/internal/api"
 	"uniqverse/internal/event"
 	"uniqverse/services/chat"
+	"uniqverse/services/chat/moderation"
 	"uniqverse/store"
 )
 
@@ -195,7 +196,14 @@ func TestWhatCannotBeSaid(t *testing.T) {
 	}
 }
 
-// deaf is a moderator that does not answer.
+// noRules is a store without rules and lines.
+type noRules struct{}
+
+func (noRules) Rules(context.Context, int64) ([]moderation.Rule, error) { return nil, nil }
+
+func (noRules) Last(context.Context, int64, int64, int) ([]chat.Line, error) { return nil, nil }
+
+// deaf is a scorer that does not answer.
 type deaf struct{}
 
 func (deaf) Moderate(context.Context, string) ([]string, error) {
@@ -203,7 +211,9 @@ func (deaf) Moderate(context.Context, string) ([]string, error) {
 }
 
 func TestABrokenModeratorSilencesNobody(t *testing.T) {
-	w := start(t, "", func(o *chat.Options, _ *hub.LocalOptions) { o.Moderator = deaf{} })
+	w := start(t, "", func(o *chat.Options, _ *hub.LocalOptions) {
+		o.Moderator = moderation.NewPipeline(moderation.PipelineOptions{Store: noRules{}, Scorer: deaf{}})
+	})
 	w.room("r")
 	w.must("POST", "/rooms/1/messages", "", "text=hello")
 }

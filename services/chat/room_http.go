@@ -79,7 +79,7 @@ func (s *Service) room(c *web.Call, in roomIn) (api.ChatRoomInfo, error) {
 	if err != nil {
 		return api.ChatRoomInfo{}, err
 	}
-	return s.info(r, st), nil
+	return s.Info(r, st), nil
 }
 
 type newRoomIn struct {
@@ -114,7 +114,7 @@ func (s *Service) createRoom(c *web.Call, tx Tx, in newRoomIn) (api.ChatRoom, er
 			return api.ChatRoom{}, err
 		}
 	}
-	if err := nameIsFree(c, tx, in.Name); err != nil {
+	if err := NameIsFree(c, tx, in.Name); err != nil {
 		return api.ChatRoom{}, err
 	}
 	var owner []people.Person

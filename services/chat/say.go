@@ -39,9 +39,14 @@ func (s *Service) Say(c *web.Call, in hooks.Line) (api.ChatSent, error) {
 	if err != nil {
 		return api.ChatSent{}, err
 	}
-	users, refusal := s.people.Mentioned(c.Context(), line)
-	if refusal == nil {
-		refusal = s.moderate(c, line)
+	room, err := s.store.Room(c.Context(), in.Room)
+	if err != nil {
+		return api.ChatSent{}, err
+	}
+	users, tooMany := s.people.Mentioned(c.Context(), line)
+	verdict, cand := Verdict{Refusal: tooMany}, Candidate{Room: room, Author: people.Person{Handle: "@" + in.Name}, Text: line, Mentions: len(users)}
+	if tooMany == nil && s.opts.Moderator != nil && room.ArchivedAt == 0 && room.DeletedAt == 0 {
+		verdict = s.opts.Moderator.Moderate(c.Context(), cand)
 	}
 	print := sha256.Sum256([]byte(line))
 	sent := Sent{Print: hex.EncodeToString(print[:16])}
@@ -61,17 +66,21 @@ func (s *Service) Say(c *web.Call, in hooks.Line) (api.ChatSent, error) {
 		switch {
 		case err != nil:
 			return err
+		case room.DeletedAt != 0:
+			return errs.New(errs.NotFound, "Room not found")
 		case room.ArchivedAt != 0:
 			return errs.New(errs.Conflict, "the room is archived; nothing can be said in it until it is opened again")
-		case refusal != nil:
-			return refusal
+		case verdict.Refusal != nil:
+			return verdict.Refusal
 		}
-		m := newMessage(in.Room, people.Person{Handle: "@" + in.Name}, line, api.TimeOf(tx.Now()))
-		m.Flags = in.Flags
+		m := Line{ChatMessage: newMessage(in.Room, cand.Author, line, api.TimeOf(tx.Now())), Hidden: verdict.Hide}
+		if m.Flags = in.Flags; verdict.Hide || len(verdict.Labels) > 0 {
+			m.Flags = verdict.flags()
+		}
 		if m.Mentions, err = hearing(tx, room, users); err != nil {
 			return err
 		}
-		if m, err = s.append(authorOf(c), tx, room, m, "", nil); err != nil {
+		if m, err = s.append(authorOf(c), tx, room, m, verdict, "", nil); err != nil {
 			return err
 		}
 		sent.ID, sent.Seq = m.ID, m.Seq
@@ -80,6 +89,9 @@ func (s *Service) Say(c *web.Call, in hooks.Line) (api.ChatSent, error) {
 		}
 		return nil
 	})
+	if err != nil && err == verdict.Refusal {
+		s.refused(c, cand, verdict)
+	}
 	return api.ChatSent{ID: sent.ID, Seq: sent.Seq}, err
 }
 
@@ -93,9 +105,9 @@ func (s *Service) Announce(ctx context.Context, room int64, line string) error {
 		if err != nil {
 			return err
 		}
-		m := newMessage(room.ID, people.Person{Handle: "@uniqverse"}, line, api.TimeOf(tx.Now()))
+		m := Line{ChatMessage: newMessage(room.ID, people.Person{Handle: "@uniqverse"}, line, api.TimeOf(tx.Now()))}
 		m.Flags = []byte(`{"bot":true,"notice":true}`)
-		_, err = s.append(by, tx, room, m, "", nil)
+		_, err = s.append(by, tx, room, m, Verdict{}, "", nil)
 		return err
 	})
 }

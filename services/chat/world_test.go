@@ -26,10 +26,12 @@ import (
 	"uniqverse/services/chat"
 	"uniqverse/services/chat/attachment"
 	"uniqverse/services/chat/live"
+	"uniqverse/services/chat/moderation"
 	"uniqverse/services/chat/pins"
 	"uniqverse/services/chat/requests"
 	"uniqverse/services/chat/retention"
 	"uniqverse/services/chat/search"
+	"uniqverse/services/chat/settings"
 	"uniqverse/services/xengine"
 	"uniqverse/store"
 	"uniqverse/store/chatstore"
@@ -122,6 +124,8 @@ type world struct {
 
 	files *attachment.Service
 	find  *search.Service
+	order *moderation.Service
+	pipe  *moderation.Pipeline
 	old   *retention.Sweeper
 	stop  func()
 }
@@ -147,7 +151,7 @@ func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOpt
 	site := &web.Site{}
 	hubOpts := hub.LocalOptions{Epoch: w.db.Epoch(), Reserve: w.db.ReserveIDs}
 	opts := chat.Options{
-		Store: chatstore.New(w.db), Users: people{}, Domain: domain, Moderator: xengine.New(xengine.Options{}),
+		Store: chatstore.New(w.db), Users: people{}, Domain: domain, Moderator: w.pipeline(xengine.New(xengine.Options{}), nil),
 		Edge: ws.EdgeOptions{Spread: time.Millisecond, CloseWait: 50 * time.Millisecond},
 	}
 	for _, c := range change {
@@ -167,12 +171,13 @@ func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOpt
 	}
 	w.files = attachment.New(attachment.Options{Store: chatstore.NewAttachments(w.db), Folder: folder, Rooms: w.svc, Hub: w.hub, Now: opts.Now})
 	w.find = search.New(search.Options{Store: chatstore.NewSearch(w.db), Hub: w.hub, Rooms: w.svc, Now: opts.Now})
+	w.order = moderation.New(moderation.Options{Store: chatstore.NewModeration(w.db), Pipeline: w.pipe, Rooms: w.svc, Now: opts.Now})
 	w.old = retention.New(retention.Options{Store: chatstore.NewRetention(w.db), Now: opts.Now})
 	set, err := templates.New(templates.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := web.New(web.Options{Service: "chat", Title: "Chat", Version: "0", Discovery: w.svc.Discovery(), Endpoints: slices.Concat(w.svc.Endpoints(), w.files.Endpoints(), w.find.Endpoints(),
+	h, err := web.New(web.Options{Service: "chat", Title: "Chat", Version: "0", Discovery: w.svc.Discovery(), Endpoints: slices.Concat(w.svc.Endpoints(), w.files.Endpoints(), w.find.Endpoints(), w.order.Endpoints(), settings.New(chatstore.New(w.db), w.svc).Endpoints(),
 		pins.New(chatstore.NewPins(w.db), w.svc).Endpoints(), requests.New(chatstore.NewRequests(w.db), w.svc).Endpoints()), Auth: who{}, Templates: set,
 		Site: site, Metrics: metrics.NewSet(), Log: slog.New(slog.DiscardHandler), Now: time.Now, Limits: web.Limits{PerUser: 1e6, UserBurst: 1e6}})
 	if err != nil {
@@ -206,6 +211,12 @@ func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOpt
 	}
 	t.Cleanup(w.stop)
 	return w
+}
+
+// pipeline makes the moderation that the world has.
+func (w *world) pipeline(scorer moderation.Scorer, engine *moderation.Engine) *moderation.Pipeline {
+	w.pipe = moderation.NewPipeline(moderation.PipelineOptions{Store: chatstore.NewModeration(w.db), Scorer: scorer, Engine: engine})
+	return w.pipe
 }
 
 // folder is where the world's attachments lie.

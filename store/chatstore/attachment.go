@@ -31,11 +31,11 @@ func (s Attachments) Update(ctx context.Context, once *web.Once, fn func(attachm
 	return s.db.Write(ctx, once, func(tx *store.Tx) error { return fn(txn{tx}) })
 }
 
-const attachmentColumns = `a.id, a.room_id, a.owner, COALESCE(a.message_id, 0), COALESCE(m.seq, 0), a.file, a.name, a.type, a.size, a.width, a.height, a.created_at
+const attachmentColumns = `a.id, a.room_id, a.owner, COALESCE(a.message_id, 0), COALESCE(m.seq, 0), a.file, a.name, a.type, a.size, a.width, a.height, a.created_at, COALESCE(m.hidden, 0)
 	FROM chat_attachments a LEFT JOIN chat_messages m ON m.id = a.message_id`
 
 func scanAttachment(row store.RowScanner) (a attachment.Attachment, err error) {
-	err = row.Scan(&a.ID, &a.Room, &a.Owner, &a.Message, &a.Seq, &a.File, &a.Name, &a.Type, &a.Size, &a.Width, &a.Height, &a.CreatedAt)
+	err = row.Scan(&a.ID, &a.Room, &a.Owner, &a.Message, &a.Seq, &a.File, &a.Name, &a.Type, &a.Size, &a.Width, &a.Height, &a.CreatedAt, &a.Hidden)
 	return a, err
 }
 

@@ -119,7 +119,7 @@ func (s Store) Rooms(ctx context.Context, v chat.Viewer, f chat.RoomFilter, p we
 	return out, err
 }
 
-const rowColumns = roomColumns + `, COALESCE(m.handle, ''), COALESCE(CASE WHEN m.deleted_at = 0 THEN SUBSTR(m.text, 1, 200) ELSE '' END, ''), COALESCE(m.created_at, 0)`
+const rowColumns = roomColumns + `, COALESCE(m.handle, ''), COALESCE(CASE WHEN m.deleted_at = 0 AND m.hidden = 0 THEN SUBSTR(m.text, 1, 200) ELSE '' END, ''), COALESCE(m.created_at, 0)`
 
 // lastLine joins a room's last line, unless it is from before the viewer came.
 const lastLine = ` LEFT JOIN chat_messages m ON m.id = (SELECT MAX(l.id) FROM chat_messages l WHERE l.room_id = r.id)

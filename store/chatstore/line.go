@@ -17,13 +17,13 @@ import (
 	"uniqverse/store"
 )
 
-const messageColumns = `id, room_id, seq, user_id, handle, text, flags, created_at, reply_to, edited_at, deleted_at, reactions, mentions, files`
+const messageColumns = `id, room_id, seq, user_id, handle, text, flags, created_at, reply_to, edited_at, deleted_at, reactions, mentions, files, hidden`
 
 func scanMessage(row store.RowScanner) (chat.Line, error) {
 	var m chat.Line
 	var flags, mentions string
 	var deleted int64
-	if err := row.Scan(&m.ID, &m.RoomID, &m.Seq, &m.UserID, &m.Handle, &m.Text, &flags, &m.CreatedAt, &m.ReplyTo, &m.EditedAt, &deleted, &m.Reacted, &mentions, &m.Files); err != nil {
+	if err := row.Scan(&m.ID, &m.RoomID, &m.Seq, &m.UserID, &m.Handle, &m.Text, &flags, &m.CreatedAt, &m.ReplyTo, &m.EditedAt, &deleted, &m.Reacted, &mentions, &m.Files, &m.Hidden); err != nil {
 		return m, err
 	}
 	m.Flags, m.Deleted = json.RawMessage(flags), deleted != 0
@@ -72,7 +72,7 @@ func (s Store) Following(ctx context.Context, room, seq int64, limit int) ([]cha
 // Mentioning returns the lines that mention the viewer, newest first.
 func (s Store) Mentioning(ctx context.Context, v chat.Viewer, now time.Time, before int64, limit int) ([]chat.Line, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+prefixed(messageColumns)+` FROM chat_mentions n JOIN chat_messages m ON m.room_id = n.room_id AND m.seq = n.seq JOIN chat_rooms r ON r.id = n.room_id
-		WHERE n.user_id = $1 AND m.id < $5 AND m.deleted_at = 0 AND `+visible+` AND `+unbanned+` AND `+sinceJoined+` ORDER BY m.id DESC LIMIT $6`,
+		WHERE n.user_id = $1 AND m.id < $5 AND m.deleted_at = 0 AND m.hidden = 0 AND `+visible+` AND `+unbanned+` AND `+sinceJoined+` ORDER BY m.id DESC LIMIT $6`,
 		append(viewerArgs(v), now.UnixMilli(), store.Below(before), limit)...)
 	return store.CollectRows(rows, err, scanMessage)
 }
@@ -132,7 +132,7 @@ const unreadMost = 100
 func (s Store) Unread(ctx context.Context, v chat.Viewer, limit int) ([]api.ChatUnread, error) {
 	const seen = `COALESCE(d.seq, j.joined_seq, 0)`
 	rows, err := s.db.Query(ctx, `SELECT r.id, r.name, r.kind, r.head, `+seen+`,
-		(SELECT COUNT(*) FROM (SELECT 1 FROM chat_messages l WHERE l.room_id = r.id AND l.seq > `+seen+` AND l.user_id <> $1 AND l.deleted_at = 0 LIMIT $5) AS c),
+		(SELECT COUNT(*) FROM (SELECT 1 FROM chat_messages l WHERE l.room_id = r.id AND l.seq > `+seen+` AND l.user_id <> $1 AND l.deleted_at = 0 AND l.hidden = 0 LIMIT $5) AS c),
 		(SELECT COUNT(*) FROM (SELECT 1 FROM chat_mentions n WHERE n.user_id = $1 AND n.room_id = r.id AND n.seq > `+seen+` LIMIT $5) AS c),
 		COALESCE((SELECT o.level FROM chat_notify o WHERE o.user_id = $1 AND o.room_id = r.id), 'all')
 		FROM (SELECT room_id FROM chat_members WHERE user_id = $1 UNION SELECT room_id FROM chat_reads WHERE user_id = $1) AS k
@@ -157,14 +157,14 @@ func (s Store) Reports(ctx context.Context, room int64, p web.Paging, limit int)
 }
 
 // AddMessage stores a line and returns its id.
-func (tx txn) AddMessage(m api.ChatMessage) (int64, error) {
+func (tx txn) AddMessage(m chat.Line) (int64, error) {
 	mentions, err := encodeMentions(m.Mentions)
 	if err != nil {
 		return 0, err
 	}
 	var id int64
-	err = tx.QueryRow(`INSERT INTO chat_messages (room_id, seq, user_id, handle, text, flags, created_at, reply_to, mentions) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING id`,
-		m.RoomID, m.Seq, m.UserID, m.Handle, m.Text, string(m.Flags), int64(m.CreatedAt), m.ReplyTo, mentions).Scan(&id)
+	err = tx.QueryRow(`INSERT INTO chat_messages (room_id, seq, user_id, handle, text, flags, created_at, reply_to, mentions, hidden) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
+		m.RoomID, m.Seq, m.UserID, m.Handle, m.Text, string(m.Flags), int64(m.CreatedAt), m.ReplyTo, mentions, flag(m.Hidden)).Scan(&id)
 	return id, store.Failed(err)
 }
 
@@ -177,7 +177,7 @@ func encodeMentions(users []int64) (string, error) {
 }
 
 // EditMessage gives a line another text and keeps the one that it had, written at was.
-func (tx txn) EditMessage(m api.ChatMessage, before string, was api.Time) error {
+func (tx txn) EditMessage(m chat.Line, before string, was api.Time) error {
 	_, err := tx.Exec(`INSERT INTO chat_versions (message_id, n, text, at) SELECT $1, COALESCE(MAX(n), 0) + 1, $2, $3 FROM chat_versions WHERE message_id = $1`, m.ID, before, int64(was))
 	if err != nil {
 		return err
@@ -186,7 +186,8 @@ func (tx txn) EditMessage(m api.ChatMessage, before string, was api.Time) error 
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec(`UPDATE chat_messages SET text = $2, edited_at = $3, mentions = $4 WHERE id = $1`, m.ID, m.Text, int64(m.EditedAt), mentions)
+	_, err = tx.Exec(`UPDATE chat_messages SET text = $2, edited_at = $3, mentions = $4, flags = $5, hidden = $6 WHERE id = $1`,
+		m.ID, m.Text, int64(m.EditedAt), mentions, string(m.Flags), flag(m.Hidden))
 	return err
 }
 
@@ -238,6 +239,25 @@ func (tx txn) Mention(room, seq int64, before, users []int64) error {
 		}
 	}
 	return nil
+}
+
+// HideLine leaves a line to its author and moderators, and takes its texts out of the log.
+func (tx txn) HideLine(l chat.Line) error {
+	if _, err := tx.Exec(`UPDATE chat_messages SET hidden = 1, flags = $2 WHERE id = $1`, l.ID, string(l.Flags)); err != nil {
+		return err
+	}
+	if err := tx.silence(l.RoomID, l.ID, l.Seq); err != nil {
+		return err
+	}
+	return tx.Mention(l.RoomID, l.Seq, l.Mentions, nil)
+}
+
+// ShowLine gives a line back that was taken away or hidden.
+func (tx txn) ShowLine(m api.ChatMessage) error {
+	if _, err := tx.Exec(`UPDATE chat_messages SET deleted_at = 0, hidden = 0, flags = '{}', files = (SELECT COUNT(*) FROM chat_attachments a WHERE a.message_id = chat_messages.id) WHERE id = $1`, m.ID); err != nil {
+		return err
+	}
+	return tx.Mention(m.RoomID, m.Seq, m.Mentions, m.Mentions)
 }
 
 // React adds a reaction, or takes it away, and returns how many of its emoji the line has then, how many

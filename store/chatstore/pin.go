@@ -41,7 +41,7 @@ func (s Pins) Update(ctx context.Context, once *web.Once, fn func(pins.Tx) error
 // Pins returns what a room holds up, the last pinned first.
 func (s Pins) Pins(ctx context.Context, room, since int64) ([]pins.Pin, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+prefixed(messageColumns)+`, p.by_id, p.by_handle, p.at FROM chat_pins p JOIN chat_messages m ON m.id = p.message_id
-		WHERE p.room_id = $1 AND m.seq > $2 AND m.deleted_at = 0 ORDER BY p.at DESC, m.id DESC`, room, since)
+		WHERE p.room_id = $1 AND m.seq > $2 AND m.deleted_at = 0 AND m.hidden = 0 ORDER BY p.at DESC, m.id DESC`, room, since)
 	return store.CollectRows(rows, err, func(row store.RowScanner) (p pins.Pin, err error) {
 		p.Line, err = scanMessage(wider{row, []any{&p.By.ID, &p.By.Handle, &p.At}})
 		return p, err

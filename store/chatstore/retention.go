@@ -125,6 +125,7 @@ func (tx txn) forget(l chat.Line) (blank bool, err error) {
 	for _, statement := range []string{
 		`DELETE FROM chat_fts WHERE rowid = $1`, `DELETE FROM chat_pins WHERE message_id = $1`, `DELETE FROM chat_edits WHERE message_id = $1`,
 		`DELETE FROM chat_versions WHERE message_id = $1`, `DELETE FROM chat_reactions WHERE message_id = $1`, `DELETE FROM chat_reports WHERE message_id = $1`,
+		`UPDATE chat_cases SET text = '' WHERE message_id = $1`, `DELETE FROM chat_rechecks WHERE message_id = $1`,
 	} {
 		if _, err := tx.Exec(statement, l.ID); err != nil {
 			return false, err

@@ -117,7 +117,7 @@ func searchQuery(v chat.Viewer, q search.Query, room, before int64, now time.Tim
 		where += ` AND m.created_at >= ` + arg(q.After.UnixMilli())
 	}
 	return `SELECT ` + prefixed(messageColumns) + `, r.name, r.kind FROM ` + from + ` JOIN chat_rooms r ON r.id = m.room_id
-		WHERE m.deleted_at = 0 AND ` + visible + ` AND ` + unbanned + ` AND ` + sinceJoined +
+		WHERE m.deleted_at = 0 AND m.hidden = 0 AND ` + visible + ` AND ` + unbanned + ` AND ` + sinceJoined +
 		where + ` ORDER BY ` + order + ` DESC LIMIT $6`, args
 }
 

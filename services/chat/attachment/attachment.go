@@ -34,6 +34,7 @@ type Attachment struct {
 	Owner     string
 	Message   int64 // id of the line that it went with; 0 for none yet
 	Seq       int64 // of that line
+	Hidden    bool  // only its author and moderators see that line
 	File      string
 	CreatedAt api.Time
 }

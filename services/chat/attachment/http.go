@@ -182,7 +182,7 @@ func (s *Service) download(c *web.Call, w http.ResponseWriter, in fileIn) error 
 	}
 	a, err := s.opts.Store.Attachment(c.Context(), in.Room, in.ID)
 	switch {
-	case errs.Is(err, errs.NotFound), err == nil && a.Message != 0 && a.Seq <= since, err == nil && a.Message == 0 && a.Owner != Owner(c.Caller):
+	case errs.Is(err, errs.NotFound), err == nil && a.Message != 0 && a.Seq <= since, err == nil && (a.Message == 0 || a.Hidden && !c.Caller.Has("chat.moderate")) && a.Owner != Owner(c.Caller):
 		return noFile()
 	case err != nil:
 		return err

@@ -37,7 +37,7 @@ func (s *Server) hears(c *web.Call) func(hub.Message) bool {
 	return func(m hub.Message) bool {
 		if m.Room == 0 {
 			// A ticket is between its requester and the agents.
-			return m.User == "" || m.User == c.Caller.User || c.Caller.Has("ticket.manage")
+			return m.User == "" || m.User == c.Caller.User || c.Caller.Has("ticket.manage") || m.Type == event.ModerationActioned && c.Caller.Has("chat.moderate")
 		}
 		since, known := from[m.Room]
 		if known && s.opts.Concerns(m.Event, c.Caller.ID) {
