@@ -314,3 +314,88 @@ func TestBrowserRoomSendsFiles(t *testing.T) {
 	two.open(fmt.Sprintf("%s/proxy/chat/rooms/%d", s.URL("portal"), room))
 	two.until("and after a reload", `document.querySelector(".line .picture img")?.naturalWidth === 40 && document.querySelectorAll(".line").length === 1`)
 }
+
+// Lines are found by their words and lead to where they stand; what is worth finding again is pinned. With and without scripts.
+func TestBrowserRoomIsSearched(t *testing.T) {
+	b, s := startBrowser(t), start(t)
+	room := s.id("POST", "chat/rooms?name=Hangar&kind=global")
+	for _, text := range []string{"The <b>warp</b> gate is online", "nothing of note", "the gate again"} {
+		s.hears(room, text)
+	}
+	for _, scripts := range []bool{true, false} {
+		p := b.tab(t)
+		if !scripts {
+			p.noScripts()
+		}
+		p.open(fmt.Sprintf("%s/proxy/chat/rooms/%d", s.URL("portal"), room))
+		if scripts {
+			p.live()
+			p.key("/")
+			p.until("the search has the focus", `document.activeElement?.id === "q"`)
+			p.do(chromedp.SendKeys(chromedp.CSS("#q"), "gate"))
+			p.key(kb.Enter)
+		} else {
+			p.fill("#q", "gate")
+			look[bool](p, `(document.querySelector(".room-search").submit(), true)`)
+		}
+		p.until("both are found, the words marked", `location.pathname === "/proxy/chat/search" && [...document.querySelectorAll(".found-text")].map(e => e.textContent).join("|") === "the gate again|The <b>warp</b> gate is online" && document.querySelectorAll(".hit").length === 2`)
+		p.press(".rows li:last-child .found-text")
+		p.at(fmt.Sprintf("/proxy/chat/rooms/%d?around=1", room))
+		if scripts {
+			p.until("the line has the focus", `document.activeElement?.id === "line-1"`)
+		}
+		p.press(`.line[data-id="1"] form[action$="/pin"] button`)
+		if scripts {
+			p.reads("Pinned.")
+		} else {
+			p.at(fmt.Sprintf("/proxy/chat/rooms/%d", room))
+		}
+		p.open(fmt.Sprintf("%s/proxy/chat/rooms/%d/pins", s.URL("portal"), room))
+		p.reads("The <b>warp</b> gate is online")
+		p.press(`form[action$="/unpin"] button`)
+		p.reads("Nothing is pinned")
+		p.clean("search and pins")
+	}
+}
+
+// A moderator works in the page: the muted one's own page says why they cannot write, and then lets them again; who is
+// taken out is told so.
+func TestBrowserRoomIsModerated(t *testing.T) {
+	b, s := startBrowser(t), start(t)
+	nova := b.tab(t)
+	nova.open(s.URL("portal") + "/signup")
+	nova.fill("#user", "nova")
+	nova.fill("#password", "a long enough passphrase")
+	nova.click(".gate button[type=submit]")
+	nova.until("nova is signed in", `location.pathname !== "/signup"`)
+	room := s.id("POST", "chat/rooms?name=Crew&kind=guild")
+	s.post(200, fmt.Sprintf("chat/rooms/%d/invite?handle=@nova", room), "")
+	chief := b.tab(t)
+	at := fmt.Sprintf("%s/proxy/chat/rooms/%d", s.URL("portal"), room)
+	chief.open(at)
+	nova.open(at)
+	chief.live()
+	nova.live()
+	nova.say("here I am")
+	chief.settled("here I am")
+
+	person := `document.querySelector('[data-people] details.person')`
+	chief.until("nova is among the people, and here", person+`?.textContent.includes("@nova") && `+person+`.querySelector(".is-here")`)
+	chief.press(`[data-people] details.person summary`)
+	look[bool](chief, `(document.querySelector('form[action$="/mute"] input[name=reason]').value = "shouting <b>loud</b>") !== ""`)
+	chief.press(`form[action$="/mute"] button`)
+	nova.reads("You are muted in this room until")
+	nova.until("nobody muted writes", `!document.querySelector("[data-composer]")`)
+	chief.until("it is written down", `document.querySelector(".acts")?.textContent.includes("muted @nova") && document.querySelector(".acts").textContent.includes("shouting <b>loud</b>")`)
+	chief.press(`form[action$="/unmute"] button`)
+	nova.until("and again", `document.querySelector("[data-composer]") !== null`)
+	nova.live()
+	nova.say("thank you")
+	chief.settled("thank you")
+	chief.until("the people are shown again", person+` !== null`)
+	chief.press(`form[action$="/kick"] button`)
+	nova.until("who is taken out is told", `document.querySelector("[data-linkbar]").textContent.includes("you were taken out of this room")`)
+	nova.open(at)
+	nova.reads("This room is for its members")
+	chief.clean("the moderator's page")
+}

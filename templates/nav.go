@@ -87,6 +87,7 @@ func DefaultNav(service string, admin bool) []Link {
 	case Chat, Desk:
 		return []Link{
 			{Label: "Rooms", Href: "/rooms", Icon: "chat", Key: "r"},
+			{Label: "Search", Href: "/search", Icon: "search", Key: "f"},
 			{Label: "Tickets", Href: "/inbox", Icon: "desk", Key: "t"},
 			{Label: "API", Href: "/docs", Icon: "book", Key: "a"},
 		}

@@ -215,7 +215,7 @@ func chatSamples() []sample {
 	}
 	for i := range lines {
 		lines[i].Path, lines[i].ReplyURL = fmt.Sprintf("/rooms/17/messages/%d", lines[i].ID), fmt.Sprintf("/rooms/17?reply=%d", lines[i].ID)
-		lines[i].CanEdit, lines[i].CanDelete = lines[i].Own, lines[i].Own
+		lines[i].CanEdit, lines[i].CanDelete, lines[i].CanPin = lines[i].Own, lines[i].Own, true
 	}
 	lines[4].FirstNew, lines[4].Mention = true, true
 	lines[2].Files = []templates.File{{Name: "berths.png", Href: "/rooms/17/attachments/5", Size: 48211, Width: 320, Height: 200}, {Name: "manifest.pdf", Href: "/rooms/17/attachments/6", Size: 1204511}}
@@ -224,7 +224,7 @@ func chatSamples() []sample {
 	room := templates.RoomView{ID: 17, Name: "Hangar", Kind: "global", Topic: "departures and arrivals", Lines: lines, Seq: 17, Epoch: "e1", OlderURL: "/rooms/17?before=430", Newest: true, CanWrite: true, Handle: "pilot", UserID: 981, Rooms: rooms, Online: 4, Role: "owner", CanLeave: true, CanInvite: true, Moderates: true, SlowMode: 5,
 		People:  []templates.Person{{ID: 981, Handle: "@pilot", Role: "owner", Online: true, You: true}, {ID: 12, Handle: "@nova", Role: "moderator", Online: true, CanAct: true, Roles: []templates.Option{{Value: "moderator", Label: "Moderator", Selected: true}, {Value: "member", Label: "Member"}}}, {ID: 14, Handle: "@vega", Online: true, CanAct: true}, {ID: 13, Handle: "@orion", Role: "member", Muted: true, CanAct: true}},
 		Acts:    []templates.ModAct{{Did: "muted", UserID: 13, Handle: "@orion", By: "@nova", Reason: "shouting", At: before(time.Hour), Until: noon.Add(time.Hour), Lift: "unmute"}, {Did: "took out", Handle: "@x", By: "@pilot", At: before(30 * time.Hour)}},
-		ReplyTo: &lines[2], ToolsAll: true, CanAttach: true, LaterURL: "/rooms/17?after=436",
+		ReplyTo: &lines[2], ToolsAll: true, CanAttach: true, Requests: true, LaterURL: "/rooms/17?after=436",
 		Tools: &templates.Line{Path: "/rooms/17/messages/0", ReplyURL: "/rooms/17?reply=0", Own: true, CanEdit: true, CanDelete: true}}
 	quiet := templates.RoomView{ID: 30, Name: "Party 4411", Kind: "party", NewestURL: "/rooms/30", LaterURL: "/rooms/30?after=9", CanJoin: true, Archived: true, WhyNot: "Only members of the party write here."}
 	refused := room
@@ -251,6 +251,10 @@ func chatSamples() []sample {
 		{templates.PageRooms, "", chat.With(list)},
 		{templates.PageRooms, "empty", chat.With(templates.RoomsView{Kinds: kinds, CanCreate: true, CanDirect: true, Query: "zz", Name: "Hangar", With: "x@y", Errors: templates.FieldErrors{"name": "is taken: choose another"}})},
 		{templates.PageRoom, "", at(templates.Chat, "/rooms/17", "Hangar").With(room)},
+		{templates.PageChatList, "", at(templates.Chat, "/search?q=gate", "Search").With(templates.ChatListView{Title: "Search", Searches: true, Query: "gate", RoomID: 17, RoomName: "Hangar", NextURL: "/search?before=3", Rows: []templates.ChatListRow{
+			{ID: 436, Who: "@pilot", Room: "Hangar", At: before(7 * time.Minute), Href: "/rooms/17?around=436#line-436", Parts: []templates.TextPart{{Text: "Warp "}, {Text: "gate", Hit: true}, {Text: " online"}}, Note: "map.png"},
+			{ID: 12, Who: "@nova", At: before(time.Hour), Parts: []templates.TextPart{{Text: "may I?"}}, Acts: []templates.RowAct{{Label: "Let in", Action: "/rooms/17/requests/12/approve", Fields: map[string]string{"a": "b"}}, {Label: "Decline", Action: "/rooms/17/requests/12/decline", Danger: true}}}}})},
+		{templates.PageChatList, "empty", at(templates.Chat, "/search", "Search").With(templates.ChatListView{Title: "Search", Searches: true, Errors: templates.FieldErrors{"": "Give a word to look for."}, EmptyTitle: "Nothing found", EmptyText: "Fewer words find more."})},
 		{templates.PageRoom, "refused", at(templates.Chat, "/rooms/17", "Hangar").With(refused)},
 		{templates.PageRoom, "quiet", at(templates.Chat, "/rooms/30", "Party 4411").With(quiet)},
 		{templates.PageTickets, "", at(templates.Desk, "/inbox", "Tickets").With(desk)},

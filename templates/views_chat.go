@@ -81,6 +81,7 @@ type RoomView struct {
 	CanInvite bool     // POST /rooms/{id}/invite {handle}
 	Moderates bool     // POST /rooms/{id}/settings {topic, slow_mode_s, archived}, and what moderators did
 	Acts      []ModAct // newest first
+	Requests  bool     // leads to who asks to come in
 }
 
 // Person is somebody in a room. Whom the reader may act on is offered POST /rooms/{id}/mute {user_id, for_s, reason},
@@ -133,6 +134,7 @@ type Line struct {
 	ReplyURL  string // as Link.Href: the page with a composer that answers it
 	CanEdit   bool
 	CanDelete bool
+	CanPin    bool // {Path}/pin
 }
 
 // File is something that goes with a line: a picture is shown, all else is saved.

@@ -133,10 +133,32 @@ type roomPageIn struct {
 	web.Paging
 	Around int64 `json:"around,omitempty" min:"1" doc:"lines on both sides of the one with this id"`
 	Reply  int64 `json:"reply,omitempty" min:"1" doc:"id of the line that the composer answers"`
+	Asked  bool  `json:"asked,omitempty" doc:"the reader has just asked to come in"`
 }
 
 func (s *Service) roomPage(c *web.Call, in roomPageIn) (web.Page, error) {
-	return s.roomView(c, in, "", "")
+	pg, err := s.roomView(c, in, "", "")
+	if errs.Is(err, errs.NotFound) && c.Caller.ID != 0 && c.Caller.Has("chat.write") {
+		if room, e := s.store.Room(c.Context(), in.ID); e == nil && room.Knock() != "" {
+			return s.doorPage(c, room, in.Asked), nil
+		}
+	}
+	return pg, err
+}
+
+// doorPage is what somebody sees of a guild who may come in, or ask to.
+func (s *Service) doorPage(c *web.Call, room Room, asked bool) web.Page {
+	v := templates.ChatListView{Title: "This room is for its members"}
+	row := templates.ChatListRow{Who: sockets.Handle(c.Caller), At: c.Now, Parts: []templates.TextPart{{Text: "You can ask to come in; its moderators decide."}},
+		Acts: []templates.RowAct{{Label: "Ask to come in", Action: roomPath(room.ID) + "/requests"}}}
+	switch {
+	case room.Knock() == JoinOpen:
+		row.Parts[0].Text, row.Acts = "Everybody may become one.", []templates.RowAct{{Label: "Join", Action: roomPath(room.ID) + "/join"}}
+	case asked:
+		row.Parts[0].Text, row.Acts = "You have asked to come in. The room appears in your list when a moderator lets you.", nil
+	}
+	v.Rows = append(v.Rows, row)
+	return web.Page{Template: templates.PageChatList, Title: v.Title, Data: v, Status: 404}
 }
 
 // lineRefused shows the room again with the line that was refused and why.
@@ -176,6 +198,7 @@ func (s *Service) roomView(c *web.Call, in roomPageIn, draft, wrong string) (web
 		}
 	}
 	who.Writes, v.CanAttach = v.CanWrite, v.CanWrite
+	who.Pins = Holds(room.Permissions().Pin, c.Caller, st)
 	if err := s.linesOf(c, in, room, st, who, &v); err != nil {
 		return web.Page{}, err
 	}
@@ -305,6 +328,7 @@ func (s *Service) peopleOf(c *web.Call, room Room, st Standing, who page.Reader,
 	if !v.Moderates {
 		return nil
 	}
+	v.Requests = room.Knock() == JoinRequest
 	as, err := s.store.Actions(c.Context(), room.ID, web.Paging{}, pageActs)
 	acts := make([]api.ChatAction, len(as))
 	for i, a := range as {

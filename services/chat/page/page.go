@@ -25,6 +25,7 @@ type Reader struct {
 	All       bool  // acts on anybody, whatever their rank
 	Writes    bool
 	Moderates bool
+	Pins      bool
 }
 
 // Line is a line as the reader sees it, with the forms that they are offered. Direct says that it stands in a direct
@@ -54,6 +55,7 @@ func (r Reader) Line(m api.ChatMessage, direct bool) templates.Line {
 func (r Reader) Offer(l *templates.Line, room int64, direct bool) {
 	l.Path = fmt.Sprintf("%s/messages/%d", Room(room), l.ID)
 	l.ReplyURL = fmt.Sprintf("%s?reply=%d#text", Room(room), l.ID)
+	l.CanPin = r.Pins
 	l.CanEdit, l.CanDelete = l.Own, l.Own || r.Moderates && !direct
 }
 

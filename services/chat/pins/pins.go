@@ -58,6 +58,7 @@ func (s *Service) Endpoints() []web.Endpoint {
 	read, write := web.Needs("chat.read"), web.Needs("chat.write")
 	to := func(c *web.Call, _ any) string { return fmt.Sprintf("/rooms/%s", c.Request.PathValue("id")) }
 	return []web.Endpoint{
+		web.View("/rooms/{id}/pins", read, "Lines that the room holds up", s.page),
 		web.Query(http.MethodGet, "/rooms/{id}/pins", read, "Lines that the room holds up, the last pinned first", s.list),
 		web.Command(http.MethodPut, "/rooms/{id}/pins/{mid}", write, "Hold a line up", s.store, s.pin),
 		web.Command(http.MethodDelete, "/rooms/{id}/pins/{mid}", write, "Hold a line up no more", s.store, s.unpin),

@@ -52,11 +52,13 @@ func New(store Store, rooms *chat.Service) *Service { return &Service{store, roo
 func (s *Service) Endpoints() []web.Endpoint {
 	read, write := web.Needs("chat.read"), web.Needs("chat.write")
 	return []web.Endpoint{
-		web.Command(http.MethodPost, "/rooms/{id}/requests", write, "Ask to come into a guild", s.store, s.ask),
+		web.View("/rooms/{id}/requests", read, "Who asks to come in; for the room's moderators", s.page),
+		web.Command(http.MethodPost, "/rooms/{id}/requests", write, "Ask to come into a guild", s.store, s.ask).
+			Redirect(func(c *web.Call, _ any) string { return "/rooms/" + c.Request.PathValue("id") + "?asked=true" }),
 		web.Query(http.MethodGet, "/rooms/{id}/requests", read, "Who asks to come in, the oldest first; for the room's moderators", s.list),
 		web.Command(http.MethodDelete, "/rooms/{id}/requests", write, "Take one's request back", s.store, s.takeBack),
-		web.Command(http.MethodPost, "/rooms/{id}/requests/{user}/approve", write, "Let somebody in who asks", s.store, s.approve),
-		web.Command(http.MethodPost, "/rooms/{id}/requests/{user}/decline", write, "Do not let somebody in who asks", s.store, s.decline),
+		web.Command(http.MethodPost, "/rooms/{id}/requests/{user}/approve", write, "Let somebody in who asks", s.store, s.approve).Redirect(toList),
+		web.Command(http.MethodPost, "/rooms/{id}/requests/{user}/decline", write, "Do not let somebody in who asks", s.store, s.decline).Redirect(toList),
 	}
 }
 

@@ -68,6 +68,7 @@ func New(opts Options) *Service {
 // Endpoints are the routes of the search.
 func (s *Service) Endpoints() []web.Endpoint {
 	return []web.Endpoint{
+		web.View("/search", web.Needs("chat.read"), "A field to search with, and the lines that were found", s.page),
 		web.Query(http.MethodGet, "/search", web.Needs("chat.read"), "Lines by their words, newest first, in the rooms that one may read; Link leads on", s.search),
 	}
 }

@@ -42,6 +42,7 @@ const on = {
     if (focused) li.focus({ preventScroll: true });
     if (document.hidden && !isOwn(ev)) read.away(li);
     stopped(ev.user_id);
+    people.spoke(ev.user_id);
     if (end || mine) toEnd();
     else came();
     trim();

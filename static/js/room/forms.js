@@ -21,6 +21,7 @@ export function start() {
       t.open = false;
       if (inside) li.focus({ preventScroll: true });
     }
+    if (action.endsWith("/pin")) toast("Pinned.", "ok");
     if (action.endsWith("/report")) toast("The room's moderators will see it.");
   }));
   document.addEventListener("submit", (e) => {

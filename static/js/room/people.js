@@ -1,5 +1,5 @@
 // Who is here, who belongs here, and what may be done about it.
-import { $, ask, base, fresh, room } from "./page.js";
+import { $, ask, base, fresh, me, room } from "./page.js";
 
 const aside = $("[data-people]"), count = $("[data-online-count]", room);
 let timer = 0, known = "";
@@ -30,5 +30,11 @@ export async function look() {
   const now = res.data.online + " " + res.data.users.map((u) => u.user_id).join(" ");
   if (now !== known && known) soon();
   known = now;
+}
+// spoke notes that somebody is here who is not shown as such.
+export function spoke(user) {
+  if (!aside || !user || (user === me.user)) return;
+  const shown = $(`[data-person="${Number(user)}"]`, aside);
+  if (!shown?.parentElement.querySelector(".is-here")) soon();
 }
 export const names = () => [...(aside?.querySelectorAll("[data-person]") || [])].map((e) => e.textContent.replace(/^@/, ""));
