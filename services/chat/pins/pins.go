@@ -63,7 +63,8 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Command(http.MethodPut, "/rooms/{id}/pins/{mid}", write, "Hold a line up", s.store, s.pin),
 		web.Command(http.MethodDelete, "/rooms/{id}/pins/{mid}", write, "Hold a line up no more", s.store, s.unpin),
 		web.Command(http.MethodPost, "/rooms/{id}/messages/{mid}/pin", write, "As PUT of a pin, for forms", s.store, s.pin).Redirect(to),
-		web.Command(http.MethodPost, "/rooms/{id}/messages/{mid}/unpin", write, "As DELETE of a pin, for forms", s.store, s.unpin).Redirect(to),
+		web.Command(http.MethodPost, "/rooms/{id}/messages/{mid}/unpin", write, "As DELETE of a pin, for forms", s.store, s.unpin).
+			Redirect(func(c *web.Call, out any) string { return to(c, out) + "/pins" }),
 	}
 }
 
