@@ -121,6 +121,21 @@ func TestProcessSurvivesFullDisk(t *testing.T) {
 	if status != http.StatusServiceUnavailable {
 		t.Errorf("HTTP on a full disk answers %d, want 503", status)
 	}
+	// Mail for others is not taken into the queue either, and what cannot be queued has no copy.
+	outgoing := func(text string) int {
+		t.Helper()
+		status, _, err := p.ask(t.Context(), "POST", "email/jmap/send", `{"to":"bob@example.org","subject":"out","text":"`+text+`"}`, "Authorization", "Bearer demo", "Content-Type", "application/json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status
+	}
+	if status := outgoing(strings.Repeat("all work and no play ", 10_000)); status != http.StatusServiceUnavailable {
+		t.Errorf("mail for others on a full disk is answered %d, want 503", status)
+	}
+	if n := len(p.mails("demo")); n != 0 {
+		t.Errorf("the sender has %d copies of what was refused", n)
+	}
 	p.must(http.StatusServiceUnavailable, "GET", "chat/health", "")
 	p.must(http.StatusOK, "GET", "chat/rooms", "") // reading needs no space
 	if n := len(p.mails("pilot")); n != len(acknowledged) {
@@ -136,6 +151,9 @@ func TestProcessSurvivesFullDisk(t *testing.T) {
 		if got := mail(size); !strings.HasPrefix(got, "250 ") {
 			t.Errorf("a mail of %d bytes after space was freed: %q", size, got)
 		}
+	}
+	if status := outgoing("hello"); status != http.StatusAccepted {
+		t.Errorf("mail for others after space was freed is answered %d", status)
 	}
 	if status := say(); status != http.StatusOK {
 		t.Errorf("a chat line after space was freed: %d", status)

@@ -76,7 +76,7 @@ type mail struct {
 func (s *system) inbox(user string) []mail {
 	s.t.Helper()
 	var list struct{ Messages []mail }
-	s.get(200, "email/api/messages?access_token=demo&user="+user+"@vezeuniqverse.com").JSON(s.t, &list)
+	s.get(200, "email/api/messages?access_token=demo&user="+user).JSON(s.t, &list)
 	return list.Messages
 }
 

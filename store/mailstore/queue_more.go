@@ -146,6 +146,24 @@ func (tx txn) DropRule(id int64) error {
 	return nil
 }
 
+// Recover queues what is being sent, and notes that its attempts were cut off.
+func (s Store) Recover(ctx context.Context) (n int64, err error) {
+	err = s.db.Write(ctx, nil, func(tx *store.Tx) error {
+		now := tx.Now().UnixMilli()
+		if _, err := tx.Exec(`INSERT INTO email_queue_attempts (`+attemptColumns+`) SELECT id, attempts, updated_at, max($1, updated_at), 'stopped', '', '', $2 FROM email_queue WHERE state = 'sending'`,
+			now, "the process ended in the middle of this attempt"); err != nil {
+			return err
+		}
+		res, err := tx.Exec(`UPDATE email_queue SET state = 'queued', lease_until = 0, next_at = $1, due_at = $1, updated_at = $1 WHERE state = 'sending'`, now)
+		if err != nil {
+			return err
+		}
+		n, err = res.RowsAffected()
+		return err
+	})
+	return n, err
+}
+
 // The finished entries that are removed: those before a time, and those beyond the newest so many. Both walk the index of
 // what is finished.
 const (

@@ -2,12 +2,14 @@ package mailstore_test
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
 
 	"uniqverse/internal/errs"
 	"uniqverse/services/email/mailbox"
+	"uniqverse/services/email/mtasts"
 	"uniqverse/services/email/queue"
 	"uniqverse/store/mailstore"
 	"uniqverse/store/storetest"
@@ -335,6 +337,53 @@ func TestEmailQueueOfManyStartsWithoutAHerd(t *testing.T) {
 	for name, text := range texts {
 		if plan := strings.Join(planOf(t, db, text, args[name]), "; "); strings.Contains(plan, "B-TREE") || strings.Contains(plan, "SCAN email_queue") && !strings.Contains(plan, "INDEX") {
 			t.Errorf("%s: %s", name, plan)
+		}
+	}
+}
+
+// What a process before this one was sending is tried again at once, and its attempt is noted; whoever held it writes nothing
+// any more.
+func TestEmailQueueRecovers(t *testing.T) {
+	st, now := mailstore.New(storetest.Open(t)), time.Now()
+	enqueue(t, st, queue.Queued, now.Add(-time.Second), "a@example.org", "b@example.org")
+	lost := claimAt(t, st, now, 1)
+	if n, err := st.Recover(t.Context()); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	e, log, err := st.EntryAttempts(t.Context(), lost[0].ID)
+	if err != nil || e.State != queue.Queued || len(log) != 1 || log[0].Verdict != "stopped" || log[0].Number != 1 {
+		t.Errorf("%+v %+v %v", e, log, err)
+	}
+	if got := claimAt(t, st, time.Now().Add(time.Second), 10); len(got) != 2 {
+		t.Errorf("%v", recipients(got))
+	}
+	err = st.Update(t.Context(), nil, func(tx mailbox.Tx) error {
+		late, _ := lost[0].Finish(queue.Result{Verdict: queue.Delivered}, now, 0)
+		return tx.SaveEntry(lost[0], late)
+	})
+	if !errs.Is(err, errs.Conflict) {
+		t.Errorf("whoever held it wrote: %v", err)
+	}
+}
+
+// A policy is kept until it is over, the newest for a domain.
+func TestEmailMTASTS(t *testing.T) {
+	st, now := mailstore.New(storetest.Open(t)), time.Now().UTC().Truncate(time.Millisecond)
+	want := mtasts.Policy{ID: "2", Mode: mtasts.Enforce, MX: []string{"mx.example.org", "*.example.net"}, MaxAge: time.Hour, Expires: now.Add(time.Hour)}
+	for domain, p := range map[string]mtasts.Policy{"old.example": {ID: "1", Mode: mtasts.Testing, MX: []string{"x"}, Expires: now.Add(-time.Hour)}, "example.org": {ID: "1", Mode: mtasts.None, Expires: now.Add(time.Hour)}} {
+		if err := st.SaveSTSPolicy(t.Context(), domain, p); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := st.SaveSTSPolicy(t.Context(), "example.org", want); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := st.STSPolicy(t.Context(), "example.org"); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, domain := range []string{"old.example", "never.example"} {
+		if got, err := st.STSPolicy(t.Context(), domain); err != nil || got.Mode != "" {
+			t.Errorf("%s: %+v, %v", domain, got, err)
 		}
 	}
 }

@@ -18,8 +18,8 @@
 //
 // An attempt begins with a claim that is on disk (state sending, one attempt counted) and ends
 // with a result that is written only by whoever holds the claim. A crash in between leaves the claim
-// to run out, and then the entry is tried again: a recipient gets a message at most once more for each
-// crash, and no entry is forgotten.
+// to the next Run, which tries the entry again at once (no second process works on the same queue), or else to
+// run out: a recipient gets a message at most once more for each crash, and no entry is forgotten.
 //
 // # Domains
 //

@@ -65,6 +65,9 @@ type Store[T Tx] interface {
 	EntryAttempts(ctx context.Context, id int64) (Entry, []Attempt, error)
 	// Counts returns how many entries there are in each state.
 	Counts(ctx context.Context) (map[State]int64, error)
+	// Recover queues what is being sent, as the process that did it is gone, and notes that its attempts were cut off. It
+	// returns how many entries that were.
+	Recover(ctx context.Context) (int64, error)
 	// ReleaseHeld queues what is held for this reason, and returns how many that were.
 	ReleaseHeld(ctx context.Context, reason string) (int64, error)
 	// Retire removes some entries that were finished before then, or beyond the newest keep that are finished, with
@@ -205,6 +208,12 @@ func (q *Queue[T]) Wake() {
 
 // Run sends what is due until ctx ends. Attempts in hand then get a short time to end by themselves.
 func (q *Queue[T]) Run(ctx context.Context) error {
+	// Whatever is being sent now was claimed by a process before this one: no second one runs on the same store.
+	if n, err := q.Store.Recover(ctx); err != nil {
+		q.Log.Error("mail whose attempt was cut off waits until its lease is over", "err", err.Error())
+	} else if n > 0 {
+		q.Log.Warn("the attempts of some mail were cut off; it is tried again", "entries", n)
+	}
 	if !q.HoldAll {
 		if n, err := q.Store.ReleaseHeld(ctx, HeldBySetting); err != nil {
 			q.Log.Error("held mail could not be released", "err", err.Error())

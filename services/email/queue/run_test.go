@@ -109,6 +109,8 @@ func (m *memory) DomainState(_ context.Context, name string) (queue.Domain, erro
 	return memoryTx{m}.DomainState(name)
 }
 
+func (m *memory) Recover(context.Context) (int64, error) { return 0, nil }
+
 func (m *memory) Domains(context.Context) ([]queue.Domain, error) { return nil, nil }
 
 func (m *memory) Rules(context.Context) ([]queue.Rule, error) { return nil, nil }

@@ -210,12 +210,17 @@ func (s *Signer) generate(kind string, state State) (key, error) {
 	if err != nil {
 		return k, fmt.Errorf("make a DKIM key: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(s.dir, k.selector+state.suffix()), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	// Under another name until it is whole: a disk that was full must not leave half a key behind.
+	f, err := os.CreateTemp(s.dir, "new-*")
 	if err != nil {
 		return k, fmt.Errorf("DKIM key: %w", err)
 	}
 	_, err = f.Write(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	if err = errors.Join(err, f.Sync(), f.Close(), os.Chtimes(f.Name(), now, now)); err != nil {
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = errors.Join(os.Chtimes(f.Name(), now, now), os.Rename(f.Name(), filepath.Join(s.dir, k.selector+state.suffix())))
+	}
+	if err != nil {
+		_ = os.Remove(f.Name())
 		return k, fmt.Errorf("DKIM key: %w", err)
 	}
 	return k, nil
