@@ -18,13 +18,14 @@ type EmailMessage struct {
 	FromName          string    `json:"from_name"`    // "Ann"; "" when there is no name
 	FromAddress       string    `json:"from_address"` // "ann@example.org"; "" when it cannot be read
 	To                string    `json:"to"`           // recipients as the header says, decoded, parted by ", "
+	Recipient         string    `json:"recipient"`    // the address that it was sent to: it shows the alias that was used
 	Date              Time      `json:"date"`         // of the header; when it has none that can be read, of arrival
 	ReceivedAt        Time      `json:"received_at"`  // of arrival
 	Snippet           string    `json:"snippet"`      // start of the text, at most 160 characters
 	Labels            []string  `json:"labels"`       // set by people, sorted
 	Flags             []string  `json:"flags"`        // found by the server: attachment, html, malformed, spam, … (services/email/doc.go)
 	Size              int64     `json:"size"`         // bytes, as received
-	SpamScore         float64   `json:"spam_score"`   // sum of the rules of services/email/spam.go; 5 and more is spam
+	SpamScore         float64   `json:"spam_score"`   // sum of what the filter found; GET /api/messages/{id}/spam says why
 	Unread            bool      `json:"unread"`
 	Starred           bool      `json:"starred"`
 	Attachments       int       `json:"attachments"`         // how many

@@ -64,7 +64,7 @@ func (s *Service) checkOwner(ctx context.Context, identity, addr string) error {
 	if mailbox.WithoutTag(local) == user {
 		return nil
 	}
-	targets, err := s.Store.AliasTargets(ctx, local)
+	targets, err := s.directory.Targets(ctx, local)
 	if err != nil {
 		return err
 	}

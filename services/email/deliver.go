@@ -60,7 +60,8 @@ type commit func(fn func(tx mailbox.Tx) error) error
 // destination is a mailbox that a message goes to, and the address that led there.
 type destination struct {
 	user, recipient string
-	place           int // among the recipients of the envelope
+	place           int    // among the recipients of the envelope
+	alias           string // that led there; "" for the mailbox's own name
 }
 
 // Deliver stores the message for all recipients in one durable transaction, or for none. See
@@ -154,13 +155,13 @@ func (s *Service) destinations(ctx context.Context, in *incoming) error {
 			}
 			continue
 		}
-		users, err := s.resolve(ctx, local)
+		led, err := s.directory.Resolve(ctx, local)
 		if err != nil {
 			return err
 		}
-		for _, u := range users {
+		for _, u := range led.Users {
 			if !slices.ContainsFunc(in.boxes, func(d destination) bool { return d.user == u }) {
-				in.boxes = append(in.boxes, destination{user: u, recipient: to, place: i})
+				in.boxes = append(in.boxes, destination{user: u, recipient: to, place: i, alias: led.Alias})
 			}
 		}
 	}
@@ -356,6 +357,11 @@ func (s *Service) copies(tx mailbox.Tx, in *incoming) (fresh []mailbox.Message, 
 			}
 			s.repeated.Inc()
 			continue
+		}
+		if d.alias != "" {
+			if err := tx.Came(d.alias, in.judged.Junk(d.user)); err != nil {
+				return nil, err
+			}
 		}
 		m := in.row
 		m.MailboxID, m.User, m.Recipient = box.ID, box.User, d.recipient

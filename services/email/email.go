@@ -18,6 +18,7 @@ import (
 	"uniqverse/internal/auth"
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/services/email/alias"
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/queue"
 	"uniqverse/services/email/search/index"
@@ -93,12 +94,13 @@ type Signer interface {
 // Service is the mail service. Make one with New.
 type Service struct {
 	Options
-	ascii  string // Domain in lower case and ASCII
-	files  *mailbox.Files
-	queue  *queue.Queue[mailbox.Tx]
-	index  *index.Feeder
-	sorter *sorting.Sorter
-	fresh  *rate.Limiter // mailboxes made for an RCPT alone
+	ascii     string // Domain in lower case and ASCII
+	files     *mailbox.Files
+	queue     *queue.Queue[mailbox.Tx]
+	index     *index.Feeder
+	directory *alias.Directory
+	sorter    *sorting.Sorter
+	fresh     *rate.Limiter // mailboxes made for an RCPT alone
 
 	streams *web.Quota // open event streams
 
@@ -133,7 +135,11 @@ func New(o Options) (*Service, error) {
 	s.spam = counter("spam_total")
 	s.made = counter("mailboxes_made_total")
 	s.queue, err = queue.New(queue.Options[mailbox.Tx]{Store: o.Store, Office: office{s}, Deliverer: home{s, o.Deliverer}, HoldAll: o.HoldAll, Home: ascii, Log: o.Log, Now: o.Now, Metrics: o.Metrics})
+	if err != nil {
+		return nil, err
+	}
 	s.index = index.New(o.Store, s.content, o.Log)
+	s.directory, err = alias.New(alias.Options{Store: o.Store, Users: o.Users, Domain: o.Domain, Demo: o.Demo, Named: s.named, Owner: clerk{s}.Owner})
 	if err != nil {
 		return nil, err
 	}

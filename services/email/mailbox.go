@@ -8,15 +8,12 @@ import (
 
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
+	"uniqverse/services/email/alias"
 	"uniqverse/services/email/mailbox"
-	"uniqverse/smtpd"
 )
 
-// catchAll is the alias that gets what nobody else does.
-const catchAll = "*"
-
 // postmaster has to be reachable everywhere (RFC 5321 section 4.5.1).
-const postmaster = "postmaster"
+const postmaster = alias.Postmaster
 
 // address returns the whole address of a local part.
 func (s *Service) address(user string) string { return user + "@" + s.Domain }
@@ -49,45 +46,9 @@ func (s *Service) named(user string) (local string, err error) {
 	return mailbox.WithoutTag(local), nil
 }
 
-// resolve returns the mailboxes (local parts) that mail for a local part goes to, in the
-// order alias, user, catch-all. It fails with a *smtpd.Reply when there is none.
+// resolve returns the mailboxes (local parts) that mail for a local part goes to. It fails with a *smtpd.Reply when there
+// is none.
 func (s *Service) resolve(ctx context.Context, local string) ([]string, error) {
-	local, err := mailbox.Canonical(local)
-	if err != nil {
-		return nil, smtpd.UnknownUser()
-	}
-	base := mailbox.WithoutTag(local)
-	for _, name := range []string{local, base} {
-		targets, err := s.Store.AliasTargets(ctx, name)
-		if err != nil || len(targets) > 0 {
-			return targets, err
-		}
-		if base == local {
-			break
-		}
-	}
-	if s.Demo || base == postmaster {
-		return []string{base}, nil
-	}
-	u, err := s.Users.UserByName(ctx, base)
-	switch {
-	case err == nil && u.Disabled:
-		return nil, &smtpd.Reply{Code: 550, Enhanced: "5.2.1", Text: "This mailbox is disabled"}
-	case err == nil:
-		return []string{base}, nil
-	case !errs.Is(err, errs.NotFound):
-		return nil, err
-	}
-	box, err := s.Store.MailboxByName(ctx, base)
-	if err == nil && box.MadeBy == mailbox.MadeByProvision {
-		return []string{base}, nil
-	}
-	if err != nil && !errs.Is(err, errs.NotFound) {
-		return nil, err
-	}
-	targets, err := s.Store.AliasTargets(ctx, catchAll)
-	if err == nil && len(targets) == 0 {
-		err = smtpd.UnknownUser()
-	}
-	return targets, err
+	p, err := s.directory.Resolve(ctx, local)
+	return p.Users, err
 }

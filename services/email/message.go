@@ -16,7 +16,7 @@ func (s *Service) wire(m mailbox.Message) api.EmailMessage {
 	}
 	return api.EmailMessage{
 		ID: m.ID, User: s.address(m.User), Subject: m.Subject, FromUnder: m.From, From: m.From, FromName: m.FromName, FromAddress: m.FromAddress,
-		To: m.To, Date: api.TimeOf(date), ReceivedAt: api.TimeOf(m.Received), Snippet: m.Snippet, Labels: notNil(m.Labels), Flags: notNil(m.Flags),
+		To: m.To, Recipient: m.Recipient, Date: api.TimeOf(date), ReceivedAt: api.TimeOf(m.Received), Snippet: m.Snippet, Labels: notNil(m.Labels), Flags: notNil(m.Flags),
 		Size: m.Size, SpamScore: m.SpamScore, Unread: m.Unread, Starred: m.Starred, Attachments: m.Attachments, InternetMessageID: m.MessageID,
 		Keywords: notNil(m.Keywords), Folders: m.Folders, ThreadID: m.ThreadID,
 		Auth: api.EmailAuth{SPF: m.SPF, DKIM: m.DKIM, DMARC: m.DMARC},

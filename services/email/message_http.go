@@ -130,9 +130,8 @@ type Detail struct {
 	api.EmailMessage
 	Cc          string          `json:"cc"`
 	ReplyTo     string          `json:"reply_to"`
-	Recipient   string          `json:"recipient"` // the address that it was sent to
-	Text        string          `json:"text"`      // of the body, at most 1 MB; made from the HTML when there is no other
-	HasHTML     bool            `json:"has_html"`  // GET …/html shows it
+	Text        string          `json:"text"`     // of the body, at most 1 MB; made from the HTML when there is no other
+	HasHTML     bool            `json:"has_html"` // GET …/html shows it
 	Parts       []PartInfo      `json:"parts"`
 	Faults      []string        `json:"faults"` // what is broken in it
 	Spam        []spam.Reason   `json:"spam"`   // what made the score; GET …/spam says more
@@ -170,7 +169,7 @@ func (s *Service) get(c *web.Call, in idParams) (Detail, error) {
 	if err != nil {
 		return Detail{}, err
 	}
-	d := Detail{EmailMessage: s.wire(m), Cc: people(v.Addresses("Cc")), ReplyTo: people(v.Addresses("Reply-To")), Recipient: m.Recipient, Text: v.Text,
+	d := Detail{EmailMessage: s.wire(m), Cc: people(v.Addresses("Cc")), ReplyTo: people(v.Addresses("Reply-To")), Text: v.Text,
 		HasHTML: v.HTMLPart != nil, Parts: []PartInfo{}, Faults: notNil(raw.Faults), Spam: raw.SpamReasons, AuthDetail: raw.Auth,
 		ReversePath: raw.ReversePath, HELO: raw.HELO, RemoteIP: raw.RemoteIP, TLS: raw.TLS, SubmittedBy: raw.AuthUser, EnvelopeID: raw.EnvelopeID, Traceparent: raw.Traceparent}
 	if d.Rules, err = s.Store.RuleHits(c.Context(), m.ID); err != nil {

@@ -32,7 +32,7 @@ const maxHead = 1 << 20
 
 // sender takes mail over HTTP.
 func (s *Service) sender() *sending.Sender {
-	return &sending.Sender{Store: s.Store, Domain: s.ascii, Address: s.address, Ours: s.ours, Named: s.named, CheckOutside: s.checkOutside, Accept: s.acceptSent,
+	return &sending.Sender{Store: s.Store, Domain: s.ascii, Address: s.address, Ours: s.ours, Named: s.named, CheckOutside: s.checkOutside, Targets: s.directory.Targets, Accept: s.acceptSent,
 		CheckHere: func(ctx context.Context, local string) error { _, err := s.resolve(ctx, local); return err }}
 }
 

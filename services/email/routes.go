@@ -15,7 +15,6 @@ func (s *Service) Endpoints() []web.Endpoint {
 	read.Describe, page.Describe = own, own
 	anyToken := web.NeedsToken("")
 	anyToken.Describe = "email.read for one's own mailbox; portal.provision or email.admin for others'"
-	admin := web.NeedsToken("email.admin")
 
 	all := []web.Endpoint{
 		web.Query("GET", "/api/messages", read, "A mailbox, newest first", s.list),
@@ -40,8 +39,6 @@ func (s *Service) Endpoints() []web.Endpoint {
 
 		web.Query("GET", "/api/mailboxes", read, "The mailboxes that the caller may see, newest first", s.mailboxes),
 		web.Command("POST", "/api/mailboxes", anyToken, "Make a mailbox unless it is there", s.Store, s.provision),
-		web.Query("GET", "/api/aliases", admin, "Every alias and where it leads", s.aliases),
-		web.Command("POST", "/api/aliases", admin, "Let an alias lead to mailboxes; to none: remove it. \"*\" is the catch-all", s.Store, s.setAlias),
 
 		// What the forms of the pages (package webmail) post to: the same as under /api, for whoever the pages open for.
 		web.Command("POST", "/messages/{id}/read", page, "The page's form: mark as read or unread", s.Store, s.markRead).Redirect(back),
@@ -52,5 +49,5 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Command("POST", "/folders/{id}/delete", page, "The page's form: remove a folder", s.Store, s.removeFolder).Redirect(back),
 		web.Query("POST", "/folders/{id}/empty", page, "The page's form: empty the trash or the junk", s.emptyFolder).Redirect(back),
 	}
-	return slices.Concat(all, s.sender().Endpoints(), s.queue.Endpoints(), s.sorter.Endpoints())
+	return slices.Concat(all, s.sender().Endpoints(), s.queue.Endpoints(), s.directory.Endpoints(), s.sorter.Endpoints())
 }

@@ -18,6 +18,7 @@ type Store interface {
 	spam.Store[Tx]
 	rules.Store[Tx]
 	Folders
+	Addresses
 
 	// MailboxByName returns the mailbox with the local part.
 	MailboxByName(ctx context.Context, user string) (Mailbox, error)
@@ -32,9 +33,6 @@ type Store interface {
 	RawByID(ctx context.Context, id int64) (Raw, error)
 	// LabelCounts returns the labels in use in a mailbox, in alphabetical order.
 	LabelCounts(ctx context.Context, mailbox int64) ([]LabelCount, error)
-	// AliasTargets returns the local parts that an alias leads to, in alphabetical order; none is no error.
-	AliasTargets(ctx context.Context, alias string) ([]string, error)
-	Aliases(ctx context.Context) ([]Alias, error)
 	// FileKnown reports whether a message is kept in the file of this name.
 	FileKnown(ctx context.Context, name string) (bool, error)
 	// JunkFrom returns a page of a mailbox's junk with the reasons for it, newest first; sender is an address, or a
@@ -48,6 +46,7 @@ type Tx interface {
 	spam.Tx
 	rules.Tx
 	FolderTx
+	AddressTx
 	// Emit publishes the event on the stream after the commit.
 	Emit(stream string, ev event.Event)
 
@@ -64,8 +63,6 @@ type Tx interface {
 	SetUnread(m Message, unread bool) error
 	SetStarred(m Message, starred bool) error
 	SetLabels(m Message, labels []string) error
-	// SetAlias replaces what an alias leads to; no targets removes it.
-	SetAlias(alias string, targets []string) error
 }
 
 // Folders is where messages lie. What does not exist is errs.NotFound.

@@ -158,7 +158,7 @@ func (s *Sender) author(c *web.Call, from string) (user string, addr mail.Addres
 	if local, err = mailbox.Canonical(local); err != nil {
 		return "", addr, errs.BadField("from", "%s", err)
 	}
-	targets, err := s.Store.AliasTargets(c.Context(), local)
+	targets, err := s.Targets(c.Context(), local)
 	if err != nil {
 		return "", addr, err
 	}

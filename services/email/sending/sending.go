@@ -33,12 +33,13 @@ type Placed struct {
 // Sender is what the mail service lends for sending. All fields are required.
 type Sender struct {
 	Store        mailbox.Store
-	Domain       string                                        // in ASCII
-	Address      func(user string) string                      // of a mailbox here
-	Ours         func(domain string) bool                      // whether a domain is the mail domain
-	Named        func(user string) (string, error)             // the mailbox that a request names
-	CheckHere    func(ctx context.Context, local string) error // whether mail for a local part can be delivered
-	CheckOutside func(ctx context.Context, to string) error    // whether mail to another host is taken
+	Domain       string                                                    // in ASCII
+	Address      func(user string) string                                  // of a mailbox here
+	Ours         func(domain string) bool                                  // whether a domain is the mail domain
+	Named        func(user string) (string, error)                         // the mailbox that a request names
+	Targets      func(ctx context.Context, alias string) ([]string, error) // the mailboxes that may write under an alias
+	CheckHere    func(ctx context.Context, local string) error             // whether mail for a local part can be delivered
+	CheckOutside func(ctx context.Context, to string) error                // whether mail to another host is taken
 	// Accept takes a mail over; run runs the transaction that stores it.
 	Accept func(ctx context.Context, m Mail, run func(store func(tx mailbox.Tx) (Placed, error)) error) error
 }
