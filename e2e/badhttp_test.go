@@ -119,7 +119,7 @@ func answered(t *testing.T, addr string, request []byte, half bool) string {
 	<-sent
 	text := fmt.Sprintf("%d %s", res.StatusCode, res.Header.Get("Content-Type"))
 	for _, name := range []string{"Allow", "WWW-Authenticate", "Retry-After", "Location", "Link"} {
-		if v := res.Header.Get(name); v != "" {
+		for _, v := range res.Header.Values(name) {
 			text += "\nheader: " + name + ": " + v
 		}
 	}
@@ -132,14 +132,18 @@ func answered(t *testing.T, addr string, request []byte, half bool) string {
 	}
 	var p struct {
 		Type, Title, Detail string
+		Limit               string
 		Status              int
 		RequestID           string `json:"request_id"`
 		Errors              []struct{ Field, Detail string }
 	}
 	dec := json.NewDecoder(strings.NewReader(string(body)))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(&p); err != nil || p.Status != res.StatusCode || p.Title != http.StatusText(p.Status) || p.Type != "about:blank" || p.RequestID == "" {
+	if err := dec.Decode(&p); err != nil || p.Status != res.StatusCode || p.Title != http.StatusText(p.Status) || p.RequestID == "" || p.Type != "about:blank" && !strings.HasPrefix(p.Type, "urn:ietf:params:jmap:error:") {
 		text += fmt.Sprintf("\nnot a problem document: %s %v", body, err)
+	}
+	if p.Type != "about:blank" {
+		text += strings.TrimRight("\ntype: "+p.Type+" "+p.Limit, " ")
 	}
 	text += "\ndetail: " + p.Detail
 	for _, f := range p.Errors {

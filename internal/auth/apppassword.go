@@ -11,7 +11,7 @@ import (
 )
 
 // AppPassword is a password for one mail program. It is random, so a fast hash protects it, and it
-// signs in to SMTP only.
+// signs in to mail only: SMTP and JMAP.
 type AppPassword struct {
 	ID       int64
 	Label    string
@@ -56,7 +56,7 @@ func (a *Auth) AppPasswords(ctx context.Context, user int64) ([]AppPassword, err
 // RevokeAppPassword removes an app password inside the caller's transaction; errs.NotFound when it is not the user's.
 func (a *Auth) RevokeAppPassword(tx Tx, user, id int64) error { return tx.DeleteAppPassword(user, id) }
 
-// AppLogin signs a mail program in (SMTP AUTH): name is the address or its local part, password one of the user's
+// AppLogin signs a mail program in (SMTP AUTH, JMAP with Basic): name is the address or its local part, password one of the user's
 // app passwords; the account's own password is not taken. Wrong ones and disabled users are
 // errs.Unauthenticated. The caller limits how often an address may try.
 func (a *Auth) AppLogin(ctx context.Context, name, password string) (User, error) {

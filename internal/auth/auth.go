@@ -156,6 +156,17 @@ func (s authenticator) Authenticate(r *http.Request, tokenWanted bool) (web.Call
 	return web.Caller{}, nil
 }
 
+// AuthenticateApp is web.AppAuthenticator's: a mail program with an app password reads and sends its user's mail, and
+// does nothing else.
+func (s authenticator) AuthenticateApp(r *http.Request) (web.Caller, error) {
+	name, password, _ := r.BasicAuth()
+	u, err := s.a.AppLogin(r.Context(), name, password)
+	if err != nil {
+		return web.Caller{}, err
+	}
+	return web.Caller{User: u.Name, Email: u.Email, ID: u.ID, Scopes: []string{"email.read", "email.send"}, Via: web.AppPassword}, nil
+}
+
 // credential finds the token in a request. An Authorization header that is not a bearer token is refused rather
 // than passed over: whoever sends it means to be somebody.
 func credential(r *http.Request) (token string, via web.Credential, err error) {

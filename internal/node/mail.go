@@ -17,6 +17,7 @@ import (
 	"uniqverse/services/email"
 	"uniqverse/services/email/archive"
 	"uniqverse/services/email/courier"
+	"uniqverse/services/email/jmap"
 	"uniqverse/services/email/mtasts"
 	"uniqverse/services/email/refusals"
 	"uniqverse/services/email/signer"
@@ -31,6 +32,7 @@ import (
 	"uniqverse/smtpd/policy"
 	"uniqverse/smtpd/senderauth"
 	"uniqverse/store"
+	"uniqverse/store/jmapstore"
 	"uniqverse/store/mailstore"
 )
 
@@ -75,7 +77,12 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 		return part{}, err
 	}
 	n.services = append(n.services, running{name: "refusals", run: journal.Run})
-	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s).Endpoints(), journal.Endpoints(), records.Endpoints(),
+	programs, err := jmap.New(jmap.Options{Mail: s, Store: jmapstore.New(n.db), Hub: n.hub, Dir: filepath.Join(n.cfg.DataDir, "uploads"), Log: log, Now: n.opts.Now})
+	if err != nil {
+		return part{}, err
+	}
+	n.services = append(n.services, running{name: "jmap", run: programs.Run})
+	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s).Endpoints(), journal.Endpoints(), records.Endpoints(), programs.Endpoints(),
 		archive.New(s, mailstore.New(n.db), log).Endpoints()), s.Discovery()}
 	if len(n.listeners.smtp)+len(n.listeners.pop3) == 0 {
 		return p, nil

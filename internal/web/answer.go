@@ -77,6 +77,9 @@ func (c *Call) fail(err error) {
 	h := c.w.Header()
 	if e.Kind == errs.Unauthenticated {
 		h.Set("WWW-Authenticate", `Bearer realm="uniqverse"`)
+		if c.endpoint != nil && c.endpoint.Access.Basic {
+			h.Add("WWW-Authenticate", `Basic realm="uniqverse"`)
+		}
 	}
 	if e.RetryAfter > 0 || e.Kind == errs.Limited {
 		h.Set("Retry-After", strconv.Itoa(max(1, int(math.Ceil(e.RetryAfter.Seconds())))))

@@ -20,6 +20,7 @@ const (
 	BearerToken                     // Authorization: Bearer …
 	QueryToken                      // access_token=… in the query
 	SessionCookie                   // the portal's session cookie: CSRF protection applies
+	AppPassword                     // Authorization: Basic …, which browsers send by themselves: CSRF protection applies
 )
 
 // Caller is who makes a call. The zero Caller is nobody.

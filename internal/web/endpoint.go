@@ -11,6 +11,7 @@ type Access struct {
 	Open     bool   // anybody; the caller is still identified when they can be
 	Scope    string // the scope that the caller's token must carry; "" asks for any known caller
 	Token    bool   // a token (or session) is always wanted: no demo identity without one
+	Basic    bool   // a user's app password (HTTP Basic) is taken, too
 	Describe string // for the documentation: which owner checks apply
 }
 
@@ -38,6 +39,7 @@ type Endpoint struct {
 	redirect func(c *Call, out any) string
 	maxBody  int64
 	status   int
+	often    int // how many times the usual rate is allowed; 0 is once, shared with all other endpoints
 	longLife bool
 	ownBody  []string            // the types of body that the endpoint reads by itself; nil for what is decoded
 	passes   bool                // another handler reads the request: nothing is decoded here
@@ -197,6 +199,13 @@ func (c *Call) filesField() string {
 // MaxBody bounds the request's body in bytes; the default is 1 MiB.
 func (e Endpoint) MaxBody(bytes int64) Endpoint {
 	e.maxBody = bytes
+	return e
+}
+
+// Often lets a caller call the endpoint so many times as often as others, on an account of its own: for programs that
+// talk in many small requests.
+func (e Endpoint) Often(times int) Endpoint {
+	e.often = times
 	return e
 }
 

@@ -30,6 +30,22 @@ type Authenticator interface {
 	Authenticate(r *http.Request, tokenWanted bool) (Caller, error)
 }
 
+// AppAuthenticator is an Authenticator that knows app passwords, too.
+type AppAuthenticator interface {
+	// AuthenticateApp returns the caller that a request with Basic credentials is from, or errs.Unauthenticated.
+	AuthenticateApp(r *http.Request) (Caller, error)
+}
+
+// authenticate asks who makes a request; basic says that an app password is taken.
+func (o *Options) authenticate(r *http.Request, basic, tokenWanted bool) (Caller, error) {
+	if apps, ok := o.Auth.(AppAuthenticator); ok && basic {
+		if _, _, isBasic := r.BasicAuth(); isBasic && len(r.Header.Values("Authorization")) == 1 {
+			return apps.AuthenticateApp(r)
+		}
+	}
+	return o.Auth.Authenticate(r, tokenWanted)
+}
+
 // Check is one thing that a service needs to be well, for /health.
 type Check struct {
 	Name string // "store", "hub"

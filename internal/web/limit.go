@@ -70,10 +70,14 @@ func newLimiter(l Limits, now func() time.Time) *limiter {
 	return &limiter{limits: l, now: now, by: map[string]*bucket{}}
 }
 
-// take counts one request of the caller.
-func (l *limiter) take(r *http.Request, c Caller) error {
+// take counts one request of the caller. At endpoints that are called often, so many times as many are allowed, and they are
+// counted for themselves.
+func (l *limiter) take(r *http.Request, c Caller, often int) error {
 	if c.Unlimited() {
 		return nil
+	}
+	if often > 0 && c.User != "" {
+		return l.count("o:"+c.Email, float64(often)*l.limits.PerUser, often*l.limits.UserBurst)
 	}
 	if c.User != "" {
 		return l.count("u:"+c.Email, l.limits.PerUser, l.limits.UserBurst)

@@ -28,7 +28,7 @@ func (c *Call) run(e *Endpoint, r *http.Request) {
 	r.Body = http.MaxBytesReader(c.w, r.Body, max)
 	if e.first != nil {
 		if err := e.first(c); err != nil {
-			if busy := c.handler.limiter.take(r, Caller{}); busy != nil {
+			if busy := c.handler.limiter.take(r, Caller{}, 0); busy != nil {
 				err = busy
 			}
 			c.failAt(e, err)
@@ -75,7 +75,7 @@ func (c *Call) admit(e *Endpoint) error {
 			return errs.New(errs.Denied, "this address needs the scope %s, and the token does not carry it", e.Access.Scope)
 		}
 	}
-	return c.handler.limiter.take(c.Request, caller)
+	return c.handler.limiter.take(c.Request, caller, e.often)
 }
 
 // identify finds out who calls, and that no page of another site does in their name.
@@ -84,7 +84,7 @@ func (c *Call) identify(e *Endpoint) error {
 		c.Caller = *c.known
 		return nil
 	}
-	caller, err := c.handler.opts.Auth.Authenticate(c.Request, e.Access.Token && !c.ofOwnPage(e))
+	caller, err := c.handler.opts.authenticate(c.Request, e.Access.Basic, e.Access.Token && !c.ofOwnPage(e))
 	if err != nil && !e.Access.Open {
 		return c.handler.limiter.refuse(c.Request, err)
 	}

@@ -136,7 +136,7 @@ func (s *Site) OriginAllowed(r *http.Request) bool {
 func (c *Call) checkOrigin() error {
 	safe := slices.Contains([]string{"GET", "HEAD", "OPTIONS"}, c.Request.Method) &&
 		c.Request.Header.Get("Upgrade") == "" // a WebSocket is opened by GET, carries cookies and is held back by no same-origin rule
-	guarded := c.Caller.Demo || (c.Caller.Via == SessionCookie || c.endpoint.guarded) && !safe
+	guarded := c.Caller.Demo || (c.Caller.Via == SessionCookie || c.Caller.Via == AppPassword || c.endpoint.guarded) && !safe
 	if !guarded || c.handler.opts.Site.OriginAllowed(c.Request) {
 		return nil
 	}

@@ -63,7 +63,7 @@ func (v *Visitor) Still(ctx context.Context) error {
 	if v.Caller.Server != "" || v.Caller.Via == NoCredential {
 		return nil
 	}
-	c, err := v.h.opts.Auth.Authenticate(v.request(ctx, http.MethodGet, "/", v.header, nil), true)
+	c, err := v.h.opts.authenticate(v.request(ctx, http.MethodGet, "/", v.header, nil), v.Caller.Via == AppPassword, true)
 	switch {
 	case err != nil && !errs.Is(err, errs.Unauthenticated):
 		return nil // nobody can say just now

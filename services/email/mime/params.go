@@ -63,6 +63,9 @@ func parseParams(field string) (value string, params map[string]string) {
 	return value, params
 }
 
+// Params reads a field such as Content-Type: its value in lower case and its parameters, decoded, by their names in lower case.
+func Params(field string) (value string, params map[string]string) { return parseParams(field) }
+
 // joinSegments puts the pieces of a continued parameter together, in the order of their
 // numbers; the first names the charset of all.
 func joinSegments(segs []segment) string {

@@ -12,11 +12,14 @@ const maxWord = 4 << 10
 
 // Header decodes a header value for people: encoded words (RFC 2047, wherever they stand),
 // bytes that are not UTF-8, control characters. What cannot be decoded stays as it is.
-func Header(s string) string {
+func Header(s string) string { return Line(Words(s), maxValue) }
+
+// Words is Header without the tidying: blanks and control characters stay as they are. The text is valid UTF-8.
+func Words(s string) string {
 	s = clipBytes(s, maxValue)
 	if !strings.Contains(s, "=?") {
 		text, _ := toUTF8([]byte(s), "")
-		return Line(text, maxValue)
+		return text
 	}
 	var out strings.Builder
 	var raw []byte // decoded bytes of adjacent words of one charset: characters may be split between words
@@ -56,7 +59,7 @@ func Header(s string) string {
 	flush()
 	text, _ := toUTF8([]byte(s), "")
 	out.WriteString(text)
-	return Line(out.String(), maxValue)
+	return out.String()
 }
 
 // encodedWord reads an encoded word at the start of s, "=?charset?B?…?=", and returns its
