@@ -230,7 +230,7 @@ func (c *Conn) wrote(p *parcel) bool {
 	}
 	if p.final {
 		c.silence()
-		c.raw.SetReadDeadline(time.Now().Add(c.edge.opts.CloseWait)) // for the peer's close frame
+		c.raw.SetReadDeadline(time.Now().Add(c.answerWait())) // for the peer's close frame
 		orphan := !c.started
 		c.mu.Unlock()
 		if orphan {
@@ -246,6 +246,15 @@ func (c *Conn) wrote(p *parcel) bool {
 	c.state = idle
 	c.mu.Unlock()
 	return false
+}
+
+// answerWait is how long the peer has to answer the close frame. One that reads slowly has much to read before it: a
+// connection that is closed while it does is reset by its next pong, and it would not see why. c.mu is held.
+func (c *Conn) answerWait() time.Duration {
+	if c.closing.code == SlowConsumer {
+		return max(c.edge.opts.CloseWait, c.edge.opts.WriteTimeout)
+	}
+	return c.edge.opts.CloseWait
 }
 
 // pending reports whether anything is due. c.mu is held.
