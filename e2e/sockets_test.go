@@ -73,3 +73,47 @@ func TestSocketsEndWithTheirIdentity(t *testing.T) {
 		}
 	}
 }
+
+// A ticket is heard of by its requester and by agents, and so is what is theirs on the channel me.
+func TestTicketsOverSockets(t *testing.T) {
+	s := start(t, "VEZE_JWT_SECRET="+secret)
+	ann, bob := s.token("ann", "chat.read chat.write"), s.token("bob", "chat.read chat.write")
+	agent := s.token("agent", "chat.read chat.write ticket.manage")
+	next := func(conn *websocket.Conn, ok func(object) bool) {
+		t.Helper()
+		for !ok(nextFrame(t, conn)) {
+		}
+	}
+	speaks := func(token string) *websocket.Conn {
+		conn := s.speak("/ws", "veze.v1", `{"n":1,"op":"hello","token":"`+token+`"}`)
+		next(conn, func(o object) bool { return o["ok"] == true })
+		return conn
+	}
+	sub := func(conn *websocket.Conn, channel string, ok bool) {
+		t.Helper()
+		if err := conn.WriteMessage(websocket.TextMessage, []byte(`{"n":2,"op":"sub","channel":"`+channel+`"}`)); err != nil {
+			t.Fatal(err)
+		}
+		if o := nextFrame(t, conn); (o["ok"] == true) != ok {
+			t.Fatalf("%s: %v", channel, o)
+		}
+	}
+	mine := speaks(ann)
+	sub(mine, "me", true)
+	s.post(200, "chat/tickets?subject=help", "", "Authorization", "Bearer "+ann)
+	is := func(channel, typ string) func(object) bool {
+		return func(o object) bool {
+			ev, _ := o["event"].(object)
+			return o["channel"] == channel && ev["type"] == typ && ev["ticket_id"] == 1.0
+		}
+	}
+	next(mine, is("me", "ticket.created"))
+	one, other, theirs := speaks(ann), speaks(bob), speaks(agent)
+	sub(one, "ticket:1", true)
+	sub(theirs, "ticket:1", true)
+	sub(other, "ticket:1", false)
+	s.post(200, "chat/tickets/1/solve", "", "Authorization", "Bearer "+agent)
+	next(one, is("ticket:1", "ticket.solved"))
+	next(theirs, is("ticket:1", "ticket.solved"))
+	next(mine, is("me", "ticket.solved"))
+}

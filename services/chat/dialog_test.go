@@ -152,7 +152,7 @@ func class(frame map[string]any) string {
 	switch {
 	case n || id && !typ || frame["ok"] != nil || frame["err"] != nil:
 		return "answer"
-	case frame["type"] == "chat.presence" || push["join"] != nil || push["leave"] != nil || pub != nil && pub["offset"] == nil:
+	case frame["type"] == "chat.presence" || push["join"] != nil || push["leave"] != nil || pub != nil && pub["offset"] == nil && push["channel"] != "me":
 		return "presence"
 	}
 	return "event"

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
@@ -26,6 +27,9 @@ type subscribed struct {
 // subscribe enters a room. A client that recovers gets the first of what it missed with the reply, whose offset is where it
 // recovers from, and the rest, however much that is, as publications before those that are new.
 func (x *session) subscribe(in subscribeIn) (out subscribed, after func(), err error) {
+	if beside(in.Channel) {
+		return subscribed{Epoch: x.srv.sockets.Epoch(), WasRecovering: in.Recover}, nil, x.follow(in)
+	}
 	room, err := roomOf(in.Channel)
 	switch {
 	case err != nil:
@@ -71,6 +75,19 @@ func (x *session) subscribe(in subscribeIn) (out subscribed, after func(), err e
 	}, nil
 }
 
+// beside reports whether a channel is one without an order and recovery.
+func beside(name string) bool { return name == "me" || strings.HasPrefix(name, "ticket:") }
+
+// follow takes such a channel.
+func (x *session) follow(in subscribeIn) error {
+	if in.Type != 0 || len(in.Filter) > 0 {
+		return failure{Code: codeNotAvailable, Message: "channels here are streams, without filters"}
+	}
+	return entering(x.Follow(in.Channel, func(data []byte) {
+		x.Conn.Push(encode(map[string]any{"push": map[string]any{"channel": in.Channel, "pub": map[string]any{"data": json.RawMessage(data)}}}))
+	}, func() { x.Conn.Push(unsubscribed(in.Channel, ws.InsufficientState, "some events were missed")) }))
+}
+
 // entering gives the reasons not to enter a room their codes.
 func entering(err error) error {
 	var e *errs.Error
@@ -84,6 +101,10 @@ func entering(err error) error {
 }
 
 func (x *session) unsubscribe(name string) error {
+	if beside(name) {
+		x.Unfollow(name)
+		return nil
+	}
 	room, err := roomOf(name)
 	if err == nil {
 		x.Leave(room) // gone is gone

@@ -14,7 +14,7 @@ import (
 // op is the request that an operation over a socket stands for.
 type op struct {
 	method string
-	path   string   // with {room_id}, {message_id} and {emoji}
+	path   string   // with {room_id} and other fields
 	query  []string // fields that go into the query; all others into the body
 }
 
@@ -33,6 +33,7 @@ func ops() map[string]op {
 		"presence": {method: http.MethodGet, path: "/rooms/{room_id}/presence"},
 		"room":     {method: http.MethodGet, path: "/rooms/{room_id}"},
 		"rooms":    {method: http.MethodGet, path: "/rooms", query: []string{"kind", "q", "member", "before", "after", "limit", "offset"}},
+		"ticket":   {method: http.MethodGet, path: "/tickets/{ticket_id}"},
 		"unread":   {method: http.MethodGet, path: "/unread"},
 	}
 }
@@ -67,7 +68,7 @@ func (x *Session) Do(name string, fields map[string]json.RawMessage) (web.Reply,
 // fill makes the path of a request, and takes what went into it out of the fields.
 func (o op) fill(fields map[string]json.RawMessage) (string, error) {
 	path := o.path
-	for _, name := range []string{"room_id", "message_id", "emoji"} {
+	for _, name := range []string{"room_id", "message_id", "ticket_id", "emoji"} {
 		mark := "{" + name + "}"
 		if !strings.Contains(path, mark) {
 			continue

@@ -3,6 +3,7 @@ package sockets
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"uniqverse/hub"
@@ -47,13 +48,15 @@ type Server struct {
 	joins *pace.Limiter
 	ops   map[string]op
 
-	guests guests
+	guests    guests
+	followers followers
 }
 
 // New returns a server whose sockets wait for Run.
 func New(opts Options) *Server {
 	s := &Server{opts: opts, edge: ws.NewEdge(opts.Edge), quota: web.NewQuota("sockets", opts.PerUser), seats: live.NewSeats(opts.Now),
 		joins: pace.New(), ops: ops()}
+	s.followers = followers{me: map[int64]map[*follower]bool{}, desk: map[int64]map[*follower]bool{}, rooms: map[int64]map[*follower]bool{}, fresh: map[int64]int64{}}
 	s.relay = live.NewRelay(opts.Log, opts.Hub, s.edge, opts.Logger, s.heard)
 	return s
 }
@@ -61,13 +64,11 @@ func New(opts Options) *Server {
 // Run carries events to the sockets until ctx ends; then it closes them (3001) and writes down
 // what is left to write, so the store must stay open until it returns.
 func (s *Server) Run(ctx context.Context) error {
-	watching := make(chan struct{})
-	go func() {
-		defer close(watching)
-		s.watch(ctx)
-	}()
+	var watching sync.WaitGroup
+	watching.Go(func() { s.watch(ctx) })
+	watching.Go(func() { s.follow(ctx) })
 	err := s.relay.Run(ctx)
-	<-watching
+	watching.Wait()
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
 	defer cancel()
 	if e := s.edge.Shutdown(stop); e != nil && err == nil {

@@ -18,9 +18,10 @@ type Session struct {
 	Ctx     context.Context // ends with the connection
 	Visitor *web.Visitor
 
-	srv    *Server
-	cancel context.CancelFunc
-	bye    func() // not nil once Welcome let the visitor in
+	srv     *Server
+	cancel  context.CancelFunc
+	bye     func()            // not nil once Welcome let the visitor in
+	follows map[string]func() // what leaves each channel; for onMessage and onClose
 
 	mu      sync.Mutex // guards what follows
 	places  map[int64]*Place
@@ -46,6 +47,9 @@ func (x *Session) End(ws.Code, string) {
 	x.mu.Unlock()
 	for _, p := range left {
 		p.Leave()
+	}
+	for _, leave := range x.follows {
+		leave()
 	}
 	if x.bye != nil {
 		x.bye()

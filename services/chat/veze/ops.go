@@ -112,6 +112,8 @@ func leftCode(err error) ws.Code {
 }
 
 type subIn struct {
+	Channel string `json:"channel"` // me or ticket:<id>, in place of a room
+
 	Room  int64  `json:"room_id"`
 	After *int64 `json:"after"` // the last seq seen; without it only what is new comes
 	Epoch string `json:"epoch"`
@@ -122,6 +124,9 @@ func (x *session) sub(n json.Number, fields map[string]json.RawMessage) {
 	err := read(fields, &in)
 	switch {
 	case err != nil:
+	case in.Channel != "":
+		x.follow(n, in)
+		return
 	case in.Room < 1:
 		err = errs.BadField("room_id", "must be the id of a room")
 	case in.After != nil && *in.After < 0:
@@ -145,14 +150,45 @@ func (x *session) sub(n json.Number, fields map[string]json.RawMessage) {
 	}
 }
 
+// besideFrame is an event that comes beside the rooms, from a channel without an order of its own.
+type besideFrame struct {
+	Channel string          `json:"channel"`
+	Event   json.RawMessage `json:"event,omitempty"`
+	Lost    bool            `json:"lost,omitempty"` // some were missed: ask what is
+}
+
+// follow takes a channel that is no room.
+func (x *session) follow(n json.Number, in subIn) {
+	if in.Room != 0 || in.After != nil || in.Epoch != "" {
+		x.fail(n, errs.BadField("channel", "goes alone: it has no room and no replay"))
+		return
+	}
+	err := x.Follow(in.Channel, func(data []byte) { x.Conn.Push(encode(besideFrame{Channel: in.Channel, Event: data})) },
+		func() { x.Conn.Push(encode(besideFrame{Channel: in.Channel, Lost: true})) })
+	if err != nil {
+		x.fail(n, err)
+		return
+	}
+	x.answer(n, map[string]any{"channel": in.Channel})
+}
+
 type roomIn struct {
-	Room int64 `json:"room_id"`
+	Room    int64  `json:"room_id"`
+	Channel string `json:"channel"`
 }
 
 func (x *session) unsub(n json.Number, fields map[string]json.RawMessage) {
 	var in roomIn
 	if err := read(fields, &in); err != nil {
 		x.fail(n, err)
+		return
+	}
+	if in.Channel != "" {
+		if !x.Unfollow(in.Channel) {
+			x.fail(n, errs.New(errs.NotFound, "this connection does not have the channel"))
+			return
+		}
+		x.answer(n, map[string]any{"channel": in.Channel})
 		return
 	}
 	if !x.Leave(in.Room) {
