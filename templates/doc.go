@@ -21,6 +21,7 @@
 //	PageInbox         email_inbox         InboxView         email / and /inbox
 //	PageMessage       email_message       MessageView       email /messages/{id}
 //	PageFolders       email_folders       FoldersView       email /folders
+//	PageCompose       email_compose       ComposeView       email /compose
 //	PageQueue         email_queue         QueueView         email /queue
 //	PageQueueEntry    email_queue_entry   QueueEntryView    email /queue/{id}
 //	PageDNS           email_dns           DNSView           email /dns

@@ -136,7 +136,16 @@ func emailSamples() []sample {
 	folders := templates.FoldersView{Mailbox: pilot.Email, User: "pilot", Here: "/folders", BackURL: "/inbox", Folders: []templates.FolderRow{{ID: 1, Name: "Inbox", Path: "Inbox", Href: "/inbox", Messages: 214, Unread: 2},
 		{ID: 6, Name: "Trash", Path: "Trash", Href: "/inbox?folder=trash", Messages: 3, Empty: true}, {ID: 17, Name: "Projects", Path: "Projects", Href: "/inbox?folder=17", Own: true},
 		{ID: 18, Name: "Game", Path: "Projects/Game", Href: "/inbox?folder=18", Messages: 4, Depth: 1, Own: true, Parents: []templates.Option{{Value: "17", Label: "Projects", Selected: true}}}}}
+	inbox.Compose = "/compose"
+	write := templates.ComposeView{Mailbox: pilot.Email, Now: "2026-11-22T12:00", MaxBytes: 25 << 20, Undo: 10, BackURL: "/inbox"}
+	going := write
+	going.User, going.Draft, going.To, going.Cc, going.Subject, going.Text, going.Markdown, going.Answers, going.Signature = "pilot", 512, "nova@vezeuniqverse.com, oops", "crew@vezeuniqverse.com", "Re: Docking permit", "Thank you!\n\n> Berth 14 is yours", true, 442, "Ada"
+	going.From = []templates.Option{{Value: pilot.Email, Label: pilot.Email, Selected: true}, {Value: "harbour@vezeuniqverse.com", Label: "harbour@vezeuniqverse.com"}}
+	going.Files, going.Errors, going.SendAt = []templates.Attachment{{Part: 2, Name: "permit.pdf", Size: 81200}}, templates.FieldErrors{"": "the mailbox is full", "to": "must be addresses such as ann@example.org, and \"oops\" is none", "send_at": "must lie ahead"}, "2026-11-01T08:00"
+	pass := write
+	pass.Forwards, pass.Take = 442, []templates.Attachment{{Part: 2, Name: "permit.pdf", Size: 81200}}
 	trash := inbox
+	trash.TakeBack = "/scheduled/K3VXQ7AZ/cancel"
 	trash.Title, trash.Role, trash.FolderID, trash.Threads, trash.Unread, trash.User = "Trash", "trash", 6, false, 0, "pilot"
 	msg := templates.MessageView{ID: 442, Mailbox: pilot.Email, Subject: "Docking permit for the Kestrel", FromName: "Nova Okafor", From: "nova@vezeuniqverse.com", To: []string{pilot.Email, "crew@vezeuniqverse.com"}, Cc: []string{"orion@vezeuniqverse.com"},
 		Date: before(3 * time.Minute), Received: before(2 * time.Minute), Size: 4210, Unread: true, Labels: []string{"crew"}, SpamScore: 0.4,
@@ -173,6 +182,9 @@ func emailSamples() []sample {
 		{templates.PageInbox, "", frame.With(inbox)},
 		{templates.PageInbox, "empty", frame.With(empty)},
 		{templates.PageInbox, "trash", at("/inbox?folder=trash", "Trash").With(trash)},
+		{templates.PageCompose, "", at("/compose", "Write").With(write)},
+		{templates.PageCompose, "refused", at("/compose?draft=512", "Write").With(going)},
+		{templates.PageCompose, "forward", at("/compose?forward=442", "Write").With(pass)},
 		{templates.PageFolders, "", at("/folders", "Folders").With(folders)},
 		{templates.PageInbox, "nothing-found", at("/search?q=permit", "Search").With(found)},
 		{templates.PageInbox, "found", at("/search?q=permit", "Search").With(hits)},

@@ -19,6 +19,7 @@ const (
 	PageInbox   = "email_inbox"   // InboxView: / and /inbox
 	PageMessage = "email_message" // MessageView: /messages/{id}
 	PageFolders = "email_folders" // FoldersView: /folders
+	PageCompose = "email_compose" // ComposeView: /compose
 	// Chat and desk.
 	PageChatHome = "chat_home"    // ChatHomeView: /
 	PageRooms    = "chat_rooms"   // RoomsView: /rooms

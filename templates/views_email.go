@@ -54,6 +54,7 @@ type InboxView struct {
 	Query    string   // of the search field, GET /search?q=; what was found is shown when it is not ""
 	Wrong    string   // why the query cannot be understood; "" is nothing
 	Compose  string   // as Link.Href: where a mail is written; "" is nowhere
+	TakeBack string   // as Link.Href: what the form posts to that takes back what was sent just now; "" is none
 	Filters  []Tab    // "All", "Unread", "Starred"
 	Messages []MessageRow
 	Unread   int
@@ -161,8 +162,37 @@ func (m MessageView) Who() string { return firstOf(m.FromName, m.From, "(no send
 // Header is one header field of a mail.
 type Header struct{ Name, Value string }
 
+// ComposeView is the page where a mail is written. Its forms:
+//
+//	POST /compose, multipart {draft, user, from, to, cc, bcc, subject, text, markdown, answers, forwards, keep…, take…, attachments…, send_at, do: save|send|discard}
+//	POST /compose/signature {signature, user, next}
+type ComposeView struct {
+	User     string // as MailSide
+	Mailbox  string // whose
+	Draft    int64  // the stored version that it goes on from; 0 is none
+	From     []Option
+	To       string
+	Cc, Bcc  string
+	Subject  string
+	Text     string
+	Markdown bool
+	Answers  int64
+	Forwards int64
+	Files    []Attachment // of the draft
+	Take     []Attachment // of the message that is passed on
+	SendAt   string       // as it was typed
+	Now      string       // "2026-12-24T18:00", UTC: nothing can be sent before
+	MaxBytes int64        // of the whole mail
+	Undo     int          // seconds for which a sent mail can be taken back
+
+	Signature string
+	BackURL   string // as Link.Href
+	Errors    FieldErrors
+}
+
 // Attachment is one attached file.
 type Attachment struct {
+	Part       int // its number in the message; -1 is the message itself
 	Name, Type string
 	Size       int64
 	URL        string // as Link.Href

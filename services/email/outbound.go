@@ -30,8 +30,8 @@ const DailyLimit = 1000
 // maxHead bounds what is read of a message for its header, in bytes; the edge takes less.
 const maxHead = 1 << 20
 
-// sender takes mail over HTTP.
-func (s *Service) sender() *sending.Sender {
+// Sender takes mail over HTTP.
+func (s *Service) Sender() *sending.Sender {
 	return &sending.Sender{Store: s.Store, Domain: s.ascii, Address: s.address, Ours: s.ours, Named: s.named, CheckOutside: s.checkOutside, Targets: s.directory.Targets, Accept: s.acceptSent,
 		CheckHere: func(ctx context.Context, local string) error { _, err := s.resolve(ctx, local); return err }}
 }

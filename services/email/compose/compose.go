@@ -29,7 +29,7 @@ type Message struct {
 	Date      time.Time
 	MessageID string      // without <>
 	Boundary  string      // a text that is in no part; only used with HTML or files
-	Fields    [][2]string // more fields: name and value, ASCII
+	Fields    [][2]string // more fields: name and value, ASCII; folded at blanks
 
 	References []string // Message-IDs of the thread without <>, the first that came first; InReplyTo is added
 	Files      []File
@@ -53,7 +53,7 @@ func (m Message) Bytes() []byte {
 		field(&b, "References", append(references(m.References, id), id), "")
 	}
 	for _, f := range m.Fields {
-		field(&b, clean(f[0]), []string{clean(f[1])}, "")
+		field(&b, clean(f[0]), strings.Split(clean(f[1]), " "), "")
 	}
 	field(&b, "MIME-Version", []string{"1.0"}, "")
 	boundary := clean(m.Boundary)

@@ -19,6 +19,7 @@ type Store interface {
 	rules.Store[Tx]
 	Folders
 	Addresses
+	Prefs
 
 	// MailboxByName returns the mailbox with the local part.
 	MailboxByName(ctx context.Context, user string) (Mailbox, error)
@@ -27,8 +28,6 @@ type Store interface {
 	// Messages returns a page of a mailbox, newest first. With After, the rows nearest to it.
 	Messages(ctx context.Context, mailbox int64, f Filter) ([]Message, error)
 	MessageByID(ctx context.Context, id int64) (Message, error)
-	// Neighbours returns the ids next to a message in its mailbox; 0 is none.
-	Neighbours(ctx context.Context, mailbox, id int64) (newer, older int64, err error)
 	// RawByID returns the stored message, with its body when that is in the row.
 	RawByID(ctx context.Context, id int64) (Raw, error)
 	// LabelCounts returns the labels in use in a mailbox, in alphabetical order.
@@ -47,6 +46,7 @@ type Tx interface {
 	rules.Tx
 	FolderTx
 	AddressTx
+	PrefTx
 	// Emit publishes the event on the stream after the commit.
 	Emit(stream string, ev event.Event)
 
@@ -72,9 +72,26 @@ type Folders interface {
 	FolderByID(ctx context.Context, id int64) (Folder, error)
 	// Thread returns the messages of a thread, the first that came first; at most 1,000.
 	Thread(ctx context.Context, mailbox, thread int64) ([]Message, error)
+	// Neighbours returns the ids next to a message in its mailbox; 0 is none.
+	Neighbours(ctx context.Context, mailbox, id int64) (newer, older int64, err error)
 	// Conversations counts the messages of threads, leaving out what lies in one of the folders without alone.
 	Conversations(ctx context.Context, mailbox int64, threads, without []int64) (map[int64]Conversation, error)
 }
+
+// Prefs is what people chose for their mailboxes' pages.
+type Prefs interface {
+	// Pref returns a choice; "" when none was made.
+	Pref(ctx context.Context, mailbox int64, name string) (string, error)
+}
+
+// PrefTx changes what people chose.
+type PrefTx interface {
+	// SetPref stores a choice; "" removes it. More than MaxPrefs of one mailbox are errs.Conflict.
+	SetPref(mailbox int64, name, value string) error
+}
+
+// MaxPrefs bounds how many choices are kept for a mailbox.
+const MaxPrefs = 2000
 
 // FolderTx changes where messages lie. Every change takes the mailbox's next modseq.
 type FolderTx interface {

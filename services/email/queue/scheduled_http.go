@@ -1,6 +1,8 @@
 package queue
 
 import (
+	"strconv"
+
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
@@ -13,10 +15,21 @@ const TakenBackReason = "taken back by its sender"
 func (q *Queue[T]) scheduledEndpoints() []web.Endpoint {
 	own := web.NeedsToken("email.send")
 	own.Describe = "the user's own mail; others' with email.admin"
+	form := web.Needs("email.send")
+	form.Describe = own.Describe
 	return []web.Endpoint{
 		web.Query("GET", "/api/scheduled", own, "Mail that waits for its time, the newest first", q.scheduled),
 		web.Command("POST", "/api/scheduled/{queue_id}/cancel", own, "Take mail back before its time; nobody gets it", q.Store, q.takeBack),
+		web.Command("POST", "/scheduled/{queue_id}/cancel", form, "The page's form: take mail back before its time", q.Store, q.takeBack).Redirect(toDraft),
 	}
+}
+
+// toDraft leads to the draft that mail which was taken back is now.
+func toDraft(_ *web.Call, out any) string {
+	if o, ok := out.(api.EmailScheduled); ok && o.MessageID != 0 {
+		return "/compose?draft=" + strconv.FormatInt(o.MessageID, 10)
+	}
+	return "/inbox?folder=drafts"
 }
 
 type scheduledParams struct {

@@ -22,8 +22,11 @@ import (
 
 // The bounds of a mail that is handed in over HTTP.
 const (
-	maxSend       = 4 << 20 // bytes of the request
-	MaxRecipients = 100     // of one mail
+	maxNotice     = 4 << 20  // bytes of a service's request
+	maxSend       = 36 << 20 // bytes of a person's, files and all
+	MaxMessage    = 25 << 20 // bytes of the mail that is made of it: what the edge takes, too
+	MaxRecipients = 100      // of one mail
+	MaxFiles      = 50       // of one mail
 )
 
 // Who services write as: to the person of a ticket, and otherwise.
@@ -32,24 +35,33 @@ const (
 	noticeUser  = "noreply"
 )
 
-// sendParams are a mail.
-type sendParams struct {
-	From      string   `json:"from,omitempty" max:"400" doc:"an own address, with a name if wanted; the caller's when left out"`
-	To        []string `json:"to,omitempty" max:"100" doc:"addresses, with names if wanted; a local part is one of this domain"`
-	Cc        []string `json:"cc,omitempty" max:"100"`
-	Bcc       []string `json:"bcc,omitempty" max:"100" doc:"get it too, and nobody sees that"`
-	Subject   string   `json:"subject,omitempty" max:"500"`
-	Text      string   `json:"text,omitempty" doc:"the text; made from the HTML when left out"`
-	HTML      string   `json:"html,omitempty" doc:"the same as HTML, shown by programs that can"`
-	InReplyTo string   `json:"in_reply_to,omitempty" max:"300" doc:"Message-ID of the mail that is answered"`
-	SendAt    string   `json:"send_at,omitempty" max:"40" doc:"when it is sent, RFC 3339, at most a year ahead; until then POST /api/scheduled/{queue_id}/cancel takes it back"`
-	Undo      int      `json:"undo_seconds,omitempty" min:"0" max:"600" doc:"send it so many seconds from now; until then it can be taken back"`
+// File is a file that goes with a mail.
+type File struct {
+	Name    string `json:"name"`
+	Type    string `json:"type,omitempty"` // media type
+	Content []byte `json:"content"`        // base64 in JSON
+}
+
+// Letter is a mail that somebody sends.
+type Letter struct {
+	From       string   `json:"from,omitempty" max:"400" doc:"an own address, with a name if wanted; the caller's when left out"`
+	To         []string `json:"to,omitempty" max:"100" doc:"addresses, with names if wanted; a local part is one of this domain"`
+	Cc         []string `json:"cc,omitempty" max:"100"`
+	Bcc        []string `json:"bcc,omitempty" max:"100" doc:"get it too, and nobody sees that"`
+	Subject    string   `json:"subject,omitempty" max:"500"`
+	Text       string   `json:"text,omitempty" doc:"the text; made from the HTML when left out"`
+	HTML       string   `json:"html,omitempty" doc:"the same as HTML, shown by programs that can"`
+	InReplyTo  string   `json:"in_reply_to,omitempty" max:"300" doc:"Message-ID of the mail that is answered"`
+	SendAt     string   `json:"send_at,omitempty" max:"40" doc:"when it is sent, RFC 3339, at most a year ahead; until then POST /api/scheduled/{queue_id}/cancel takes it back"`
+	References []string `json:"references,omitempty" max:"100" doc:"Message-IDs of the thread, the first that came first"`
+	Files      []File   `json:"attachments,omitempty" max:"50" doc:"files; in a multipart form the files of the field attachments"`
+	Undo       int      `json:"undo_seconds,omitempty" min:"0" max:"600" doc:"send it so many seconds from now; until then it can be taken back"`
 
 	at time.Time
 }
 
 // Check refuses what no mail can say.
-func (p *sendParams) Check() error {
+func (p *Letter) Check() error {
 	if p.SendAt != "" {
 		var err error
 		if p.at, err = time.Parse(time.RFC3339, p.SendAt); err != nil || p.Undo != 0 {
@@ -73,6 +85,11 @@ func (p *sendParams) Check() error {
 		return errs.BadField("in_reply_to", "must be a Message-ID, such as <1234@example.org>")
 	}
 	p.InReplyTo = id
+	for _, r := range p.References {
+		if len(r) > 300 || strings.ContainsFunc(strings.Trim(r, "<>"), func(r rune) bool { return r <= ' ' || r >= 0x7f || r == '<' || r == '>' }) {
+			return errs.BadField("references", "must be Message-IDs, such as <1234@example.org>")
+		}
+	}
 	return nil
 }
 
@@ -88,7 +105,7 @@ type noticeParams struct {
 
 // Check refuses what no mail can say.
 func (p *noticeParams) Check() error {
-	m := sendParams{To: []string{p.To}, Subject: p.Subject, Text: p.Text, InReplyTo: p.InReplyTo}
+	m := Letter{To: []string{p.To}, Subject: p.Subject, Text: p.Text, InReplyTo: p.InReplyTo}
 	err := m.Check()
 	p.InReplyTo = m.InReplyTo
 	return err
@@ -96,7 +113,7 @@ func (p *noticeParams) Check() error {
 
 // draft is a mail on its way to accept.
 type draft struct {
-	sendParams
+	Letter
 	user   string // local part of the sender's mailbox
 	from   mail.Address
 	prefix string // of the Message-ID
@@ -106,11 +123,41 @@ type draft struct {
 // atomic runs the transaction of a call, or answers as it did before.
 type atomic func(fn func(tx mailbox.Tx) (api.EmailSent, error)) (any, error)
 
-func (s *Sender) send(c *web.Call, in sendParams) (any, error) {
+func (s *Sender) send(c *web.Call, in Letter) (any, error) {
+	for _, f := range c.Files() {
+		in.Files = append(in.Files, File{Name: f.Name, Type: f.Type, Content: f.Data})
+	}
 	run := func(fn func(tx mailbox.Tx) (api.EmailSent, error)) (any, error) {
 		return web.Update(c, in, s.Store, fn)
 	}
-	d := draft{sendParams: in, user: c.Caller.User}
+	return s.write(c, in, run)
+}
+
+// Send sends a mail as POST /api/send does, for a page. also, unless nil, runs in the transaction that stores it, with the
+// number of the sender's copy. What is wrong with the mail is errs.Invalid with the field.
+func (s *Sender) Send(c *web.Call, in Letter, also func(tx mailbox.Tx, copied int64) error) (sent api.EmailSent, err error) {
+	if err := in.Check(); err != nil {
+		return sent, err
+	}
+	run := func(fn func(tx mailbox.Tx) (api.EmailSent, error)) (any, error) {
+		err := s.Store.Update(c.Context(), nil, func(tx mailbox.Tx) error {
+			var err error
+			if sent, err = fn(tx); err != nil || also == nil {
+				return err
+			}
+			return also(tx, sent.ID)
+		})
+		return sent, err
+	}
+	_, err = s.write(c, in, run)
+	return sent, err
+}
+
+func (s *Sender) write(c *web.Call, in Letter, run atomic) (any, error) {
+	if len(in.Files) > MaxFiles {
+		return nil, errs.BadField("attachments", "must be at most %d", MaxFiles)
+	}
+	d := draft{Letter: in, user: c.Caller.User}
 	var err error
 	if d.user, d.from, err = s.author(c, in.From); err != nil {
 		return nil, err
@@ -125,7 +172,7 @@ func (s *Sender) notify(c *web.Call, in noticeParams) (any, error) {
 	run := func(fn func(tx mailbox.Tx) (api.EmailSent, error)) (any, error) {
 		return web.Update(c, in, s.Store, fn)
 	}
-	d := draft{sendParams: sendParams{To: []string{in.To}, Subject: in.Subject, Text: in.Text, HTML: in.HTML, InReplyTo: in.InReplyTo}, user: c.Caller.User}
+	d := draft{Letter: Letter{To: []string{in.To}, Subject: in.Subject, Text: in.Text, HTML: in.HTML, InReplyTo: in.InReplyTo}, user: c.Caller.User}
 	if c.Caller.Server != "" || d.user == "" {
 		if d.user = noticeUser; in.Ticket != 0 {
 			d.user = supportUser
@@ -235,8 +282,15 @@ func (s *Sender) submit(c *web.Call, d draft, run atomic) (any, error) {
 	}
 	id, received := rand.Text()[:16], c.Now.UTC()
 	messageID := d.prefix + strings.ToLower(id) + "@" + s.Domain
-	raw := compose.Message{From: d.from, To: to, Cc: cc, Subject: d.Subject, Text: text, HTML: d.HTML, InReplyTo: d.InReplyTo, Date: received,
-		MessageID: messageID, Boundary: "part-" + rand.Text(), Fields: d.fields}.Bytes()
+	letter := compose.Message{From: d.from, To: to, Cc: cc, Subject: d.Subject, Text: text, HTML: d.HTML, InReplyTo: d.InReplyTo, References: d.References, Date: received,
+		MessageID: messageID, Boundary: "part-" + rand.Text(), Fields: d.fields}
+	for _, f := range d.Files {
+		letter.Files = append(letter.Files, compose.File{Name: f.Name, Type: f.Type, Data: f.Content})
+	}
+	raw := letter.Bytes()
+	if len(raw) > MaxMessage {
+		return nil, errs.New(errs.TooLarge, "the mail has %d MB and may have at most %d, its files as they travel (a third larger) among them", len(raw)>>20, MaxMessage>>20)
+	}
 	trace := fmt.Appendf(nil, "Received: by %s with HTTP id %s; %s\r\n", s.Domain, id, received.Format("Mon, 02 Jan 2006 15:04:05 -0700"))
 	m := Mail{NotBefore: when, Free: c.Caller.Demo || c.Caller.Server != "" || c.Caller.Has("email.admin"), Message: smtpd.NewMessage(trace, raw),
 		Envelope: &smtpd.Envelope{ID: id, Mode: smtpd.Submission, ReversePath: d.from.Address, Recipients: all, User: s.Address(d.user), ReceivedAt: received,

@@ -50,7 +50,7 @@ func (s *Sender) Endpoints() []web.Endpoint {
 	send.Describe = "from the caller's own address and aliases; from others with email.admin"
 	anySender.Describe = "email.send or email.admin"
 	return []web.Endpoint{
-		web.Query("POST", "/api/send", send, "Send a mail from one's own address, at once or at a time of one's choice", s.send).Status(202).MaxBody(maxSend),
-		web.Query("POST", "/jmap/send", anySender, "Send a notice: for services, and for people as themselves", s.notify).Status(202).MaxBody(maxSend),
+		web.Query("POST", "/api/send", send, "Send a mail from one's own address, at once or at a time of one's choice", s.send).Status(202).MaxBody(maxSend).TakesFiles("attachments"),
+		web.Query("POST", "/jmap/send", anySender, "Send a notice: for services, and for people as themselves", s.notify).Status(202).MaxBody(maxNotice),
 	}
 }

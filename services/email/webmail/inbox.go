@@ -25,6 +25,7 @@ type inboxParams struct {
 	Starred bool   `json:"starred,omitempty" doc:"only messages with a star"`
 	Label   string `json:"label,omitempty" doc:"only messages with this label" max:"64"`
 	Q       string `json:"q,omitempty" max:"500" doc:"what to search the whole mailbox for"`
+	Sent    string `json:"sent,omitempty" max:"64" doc:"the mail that was sent just now, which can be taken back for a moment"`
 	web.Paging
 }
 
@@ -138,6 +139,12 @@ func (w *Pages) inboxPage(c *web.Call, in inboxParams) (web.Page, error) {
 	}
 	if o.folder.Name != "" {
 		v.Title = mailbox.FolderPath(o.all, o.folder)
+	}
+	if c.Caller.Has("email.send") || c.Caller.Demo {
+		v.Compose = inboxParams{User: in.User}.at("/compose")
+	}
+	if in.Sent != "" {
+		v.TakeBack = "/scheduled/" + url.PathEscape(in.Sent) + "/cancel"
 	}
 	if v.Side, err = w.side(c, o, in); err != nil {
 		return web.Page{}, err

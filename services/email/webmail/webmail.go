@@ -11,18 +11,24 @@ import (
 
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
+	"uniqverse/services/email/drafts"
 )
 
 // Pages are the pages. Make them with New.
-type Pages struct{ mail *email.Service }
+type Pages struct {
+	mail   *email.Service
+	drafts *drafts.Drafts
+}
 
 // New returns the pages of a mail service.
-func New(mail *email.Service) *Pages { return &Pages{mail} }
+func New(mail *email.Service) *Pages { return &Pages{mail: mail, drafts: drafts.New(mail)} }
 
 // Endpoints are the routes of the pages.
 func (w *Pages) Endpoints() []web.Endpoint {
 	page := web.Needs("email.read")
 	page.Describe = "the user's own mailbox; others' with email.admin"
+	send := web.Needs("email.send")
+	send.Describe = page.Describe
 	return []web.Endpoint{
 		web.View("/", page, "Inbox", w.inboxPage),
 		web.View("/inbox", page, "A folder", w.inboxPage),
@@ -30,6 +36,12 @@ func (w *Pages) Endpoints() []web.Endpoint {
 		web.View("/folders", page, "The folders, for making, renaming and removing them", w.foldersPage),
 		web.View("/messages/{id}", page, "One message", w.messagePage),
 		web.Query("POST", "/messages/bulk", page, "The page's form: change the chosen messages", w.act).Redirect(back),
+		web.View("/compose", send, "Write a mail", w.composePage),
+		web.Query("POST", "/compose", send, "The page's form: save, send or discard a mail", w.write).MaxBody(maxForm).TakesFiles("attachments").Redirect(func(_ *web.Call, out any) string {
+			o, _ := out.(Written)
+			return o.Next
+		}).Retry(w.again),
+		web.Command("POST", "/compose/signature", send, "The page's form: what a new mail ends with", w.mail.Store, w.setSignature).Redirect(back),
 	}
 }
 
