@@ -2,9 +2,9 @@
 // (milter protocol, version 6).
 //
 // It is a client of the parts that a verdict needs: negotiation, CONNECT, HELO, MAIL, RCPT, DATA, the header fields, the
-// body and its end, each answered before the next is sent. It changes no message: the only actions that it offers are added
+// body and its end, each answered before the next is sent, unless the filter wants that otherwise. It changes no message: the only actions that it offers are added
 // fields and quarantine, and both, like every verdict of the filter, become one reason with points in the terms of package
-// spam. A filter that wants to change more is told that it may not, and says nothing then.
+// spam. What a filter wants to change beyond that is not done, and noted.
 //
 // One connection is made for each message. A Scanner is safe for concurrent use.
 package milter
@@ -38,12 +38,23 @@ const (
 	maxSteps  = 1000     // answers to one question, progress reports among them
 )
 
-// What is offered: version 6, adding fields and quarantine, and no step left out.
+// What is offered: version 6, adding fields and quarantine, and every step to be left out or not to be answered.
 const (
 	version       = 6
 	actAddHeaders = 0x01
 	actQuarantine = 0x20
 )
+
+// step is what a filter may say of one command in the negotiation.
+type step struct{ unsent, unanswered uint32 }
+
+// steps are the flags of the commands.
+func steps() map[byte]step {
+	return map[byte]step{
+		'C': {0x1, 0x1000}, 'H': {0x2, 0x2000}, 'M': {0x4, 0x4000}, 'R': {0x8, 0x8000}, 'T': {0x200, 0x10000},
+		'L': {0x20, 0x80}, 'N': {0x40, 0x40000}, 'B': {0x10, 0x80000},
+	}
+}
 
 // Scanner is a mail filter. Make one with New.
 type Scanner struct {
@@ -66,6 +77,8 @@ type verdict struct {
 	fields []string // that it adds
 	hold   string   // why it wants the message held
 	held   bool
+
+	changes bool // it wants the message other than it is
 }
 
 // Scan implements spam.Scanner.
@@ -83,7 +96,7 @@ func (s *Scanner) Scan(ctx context.Context, env *smtpd.Envelope, message io.Read
 		}
 	}
 	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	t := &talk{conn: conn, r: bufio.NewReader(conn)}
+	t := &talk{conn: conn, r: bufio.NewReader(conn), steps: steps()}
 	if err := t.negotiate(); err != nil {
 		return spam.Reason{}, err
 	}
@@ -159,7 +172,7 @@ func (s *Scanner) tell(t *talk, env *smtpd.Envelope, message io.Reader) error {
 // body shows the body, until the filter has seen enough, and asks for the end's verdict.
 func (t *talk) body(src io.Reader) error {
 	buf := make([]byte, chunk)
-	for !t.enough {
+	for !t.enough && t.flags&t.steps['B'].unsent == 0 {
 		n, err := io.ReadFull(src, buf)
 		if n > 0 {
 			if err := t.ask('B', buf[:n]); err != nil || t.v.final != 0 {
@@ -182,6 +195,8 @@ type talk struct {
 	r      *bufio.Reader
 	v      verdict
 	enough bool // the filter wants no more of the body
+	steps  map[byte]step
+	flags  uint32 // what the filter wants left out
 }
 
 func str(s string) []byte { return append([]byte(strings.ReplaceAll(s, "\x00", "")), 0) }
@@ -211,7 +226,11 @@ func (t *talk) read() (byte, []byte, error) {
 func (t *talk) negotiate() error {
 	offer := binary.BigEndian.AppendUint32(nil, version)
 	offer = binary.BigEndian.AppendUint32(offer, actAddHeaders|actQuarantine)
-	offer = binary.BigEndian.AppendUint32(offer, 0)
+	flags := uint32(0x400) // a body may be cut short
+	for _, s := range t.steps {
+		flags |= s.unsent | s.unanswered
+	}
+	offer = binary.BigEndian.AppendUint32(offer, flags)
 	if err := t.send('O', offer); err != nil {
 		return err
 	}
@@ -223,9 +242,8 @@ func (t *talk) negotiate() error {
 		return errors.New("it does not negotiate")
 	case binary.BigEndian.Uint32(data) < 2 || binary.BigEndian.Uint32(data) > version:
 		return fmt.Errorf("it speaks version %d", binary.BigEndian.Uint32(data))
-	case binary.BigEndian.Uint32(data[8:]) != 0: // a step that is not answered would be waited for in vain
-		return errors.New("it wants steps left out that were not offered")
 	}
+	t.flags = binary.BigEndian.Uint32(data[8:])
 	return nil
 }
 
@@ -240,9 +258,12 @@ func (t *talk) macros(cmd byte, pairs ...string) error {
 	return t.send('D', data)
 }
 
-// ask sends a question and reads until it is answered.
+// ask sends a question and reads until it is answered, as far as the filter wants that.
 func (t *talk) ask(cmd byte, data []byte) error {
-	if err := t.send(cmd, data); err != nil {
+	if t.flags&t.steps[cmd].unsent != 0 {
+		return nil
+	}
+	if err := t.send(cmd, data); err != nil || t.flags&t.steps[cmd].unanswered != 0 {
 		return err
 	}
 	for range maxSteps {
@@ -257,12 +278,16 @@ func (t *talk) ask(cmd byte, data []byte) error {
 			t.enough = true
 			return nil
 		case 'p': // still at work
-		case 'h', 'i': // a field to add, for 'i' behind its place
-			if got == 'i' && len(data) >= 4 {
+		case 'h', 'i', 'm': // a field to add or to change, for 'i' and 'm' behind its place; rspamd changes what it adds
+			if got != 'h' && len(data) >= 4 {
 				data = data[4:]
 			}
 			name, value, _ := bytes.Cut(data, []byte{0})
-			t.v.fields = append(t.v.fields, string(name)+": "+string(bytes.TrimRight(value, "\x00")))
+			if value = bytes.TrimRight(value, "\x00"); len(value) > 0 && len(t.v.fields) < maxSteps {
+				t.v.fields = append(t.v.fields, string(name)+": "+string(value))
+			}
+		case '+', '-', '2', 'e', 'b': // recipients, the sender, the body: they stay as they are
+			t.v.changes = true
 		case 'q':
 			t.v.held, t.v.hold = true, string(bytes.TrimRight(data, "\x00"))
 		case 'y':
@@ -299,6 +324,9 @@ func (v verdict) reason() spam.Reason {
 	}
 	if v.held {
 		points(5, strings.TrimSpace("quarantine "+v.hold))
+	}
+	if v.changes {
+		points(0, "it wants to change the message, which it may not")
 	}
 	for _, f := range v.fields {
 		name, value, _ := strings.Cut(strings.ToLower(f), ":")

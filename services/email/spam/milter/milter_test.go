@@ -124,6 +124,8 @@ func TestWhatAFilterSays(t *testing.T) {
 		{"holds", map[string][]string{"E": {"qodd\x00", "c"}}, 5, "quarantine odd"},
 		{"flags", map[string][]string{"E": {"hX-Spam-Flag\x00YES\x00", "c"}}, 5, "X-Spam-Flag: YES"},
 		{"adds a field", map[string][]string{"E": {"i\x00\x00\x00\x01X-Seen\x00yes\x00", "c"}}, 0, "X-Seen: yes"},
+		{"changes a field", map[string][]string{"E": {"m\x00\x00\x00\x01X-Spam\x00Yes\x00", "m\x00\x00\x00\x01X-Old\x00\x00", "c"}}, 5, "X-Spam: Yes"},
+		{"changes the body", map[string][]string{"E": {"bnew", "c"}}, 0, "it wants to change the message, which it may not"},
 		{"refuses one recipient", map[string][]string{"R<one@x.test>|": {"r"}}, 0, ""},
 		{"refuses both", map[string][]string{"R": {"r"}}, 8, "reject"},
 		{"has seen enough", map[string][]string{"B": {"s"}, "E": {"r"}}, 8, "reject"},
@@ -137,13 +139,12 @@ func TestWhatAFilterSays(t *testing.T) {
 
 func TestAFilterThatDoesNotKeepToIt(t *testing.T) {
 	for name, f := range map[string]*filter{
-		"no negotiation":     {options: "c"},
-		"too new":            {options: "O\x00\x00\x00\x07\x00\x00\x00\x21\x00\x00\x00\x00"},
-		"leaves steps out":   {options: "O\x00\x00\x00\x06\x00\x00\x00\x21\x00\x00\x00\x01"},
-		"changes the body":   {answers: map[string][]string{"E": {"bnew", "c"}}},
-		"endless progress":   {answers: map[string][]string{"E": strings.Split(strings.Repeat("p", 2000), "")}},
-		"an empty answer":    {answers: map[string][]string{"C": {""}}},
-		"an enormous answer": {answers: map[string][]string{"C": {strings.Repeat("c", 70<<10)}}},
+		"no negotiation":         {options: "c"},
+		"too new":                {options: "O\x00\x00\x00\x07\x00\x00\x00\x21\x00\x00\x00\x00"},
+		"says what nobody knows": {answers: map[string][]string{"E": {"Xnew", "c"}}},
+		"endless progress":       {answers: map[string][]string{"E": strings.Split(strings.Repeat("p", 2000), "")}},
+		"an empty answer":        {answers: map[string][]string{"C": {""}}},
+		"an enormous answer":     {answers: map[string][]string{"C": {strings.Repeat("c", 70<<10)}}},
 	} {
 		if r, err := scan(t, f, small); err == nil {
 			t.Errorf("%s: %+v", name, r)
@@ -164,6 +165,26 @@ func TestALargeBodyIsShownInPieces(t *testing.T) {
 	}
 	if got := strings.Join(pieces, " "); got != "65535 65535 12930" {
 		t.Errorf("pieces of %s", got)
+	}
+}
+
+// A filter chooses what it is told, and what it answers; rspamd answers nothing but the end.
+func TestStepsThatAreLeftOut(t *testing.T) {
+	f := &filter{options: "O\x00\x00\x00\x06\x00\x00\x00\x21\x00\x0f\xf0\x80", answers: map[string][]string{"E": {"r"}}}
+	for _, cmd := range []string{"C", "H", "M", "R", "T", "L", "N", "B"} {
+		f.answers[cmd] = []string{}
+	}
+	if r, err := scan(t, f, small); err != nil || r.Score != 8 || len(f.said) != 16 {
+		t.Errorf("%+v, %v after %q", r, err, f.said)
+	}
+	f = &filter{options: "O\x00\x00\x00\x06\x00\x00\x00\x21\x00\x00\x02\x7f", answers: map[string][]string{"E": {"r"}}}
+	if r, err := scan(t, f, small); err != nil || r.Score != 8 {
+		t.Errorf("%+v, %v", r, err)
+	}
+	for _, s := range f.said {
+		if s[0] != 'D' && s[0] != 'E' && s[0] != 'Q' {
+			t.Errorf("told %q", s)
+		}
 	}
 }
 
