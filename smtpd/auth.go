@@ -174,6 +174,9 @@ func (s *session) signIn(user string, wellFormed bool, ask func(context.Context)
 	s.srv.authFailed(g)
 	s.srv.count("smtp_auth_total", "mode", mode, "result", "failed")
 	s.srv.log.auth(g, user, false, nil)
+	if r.HangUp {
+		g.hangUp(nil)
+	}
 	if r.Code == 535 && s.srv.tooManyFailures(g) {
 		r = &Reply{Code: 421, Enhanced: "4.7.0", Text: "Too many failed sign-ins; wait a minute"}
 	}

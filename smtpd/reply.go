@@ -21,6 +21,8 @@ type Reply struct {
 
 	Rule   string // the rule that refuses, one word such as dmarc or quota, for who looks it up; "" for none
 	Detail string // the finding behind it, for the journal and not for the peer; "" for none
+
+	HangUp bool // the connection is closed, and the peer hears nothing
 }
 
 // Error returns the reply as it is sent, and the cause.
@@ -76,7 +78,7 @@ func replyFor(err error) *Reply {
 		if r.Code < 400 || r.Code > 599 {
 			return Unavailable(err)
 		}
-		return &Reply{Code: r.Code, Enhanced: r.Enhanced, Text: oneLine(r.Text), Err: err, Rule: r.Rule, Detail: oneLine(r.Detail)}
+		return &Reply{Code: r.Code, Enhanced: r.Enhanced, Text: oneLine(r.Text), Err: err, Rule: r.Rule, Detail: oneLine(r.Detail), HangUp: r.HangUp}
 	}
 	if diskFull(err) {
 		return StorageFull(err)

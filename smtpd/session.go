@@ -66,6 +66,9 @@ func (s *session) ask(verb, from string, to []string, what slog.Attr, f func(con
 	s.srv.count("smtp_rejects_total", "mode", s.g.mode.String(), "code", strconv.Itoa(r.Code))
 	s.srv.log.rejected(s.g, verb, r, what)
 	s.g.journal(verb, "", from, to, r)
+	if r.HangUp {
+		s.g.hangUp(nil)
+	}
 	return toLibrary(r)
 }
 
@@ -162,6 +165,9 @@ func (s *session) refused(id string, r *Reply, attrs ...slog.Attr) error {
 	s.srv.count("smtp_rejects_total", "mode", s.g.mode.String(), "code", strconv.Itoa(r.Code))
 	s.srv.log.rejected(s.g, "DATA", r, attrs...)
 	s.g.journal("DATA", id, s.g.tx.mail.From.Addr, s.g.tx.rcpts, r)
+	if r.HangUp {
+		s.g.hangUp(nil)
+	}
 	return toLibrary(r)
 }
 

@@ -23,6 +23,7 @@
 //	PageFolders       email_folders       FoldersView       email /folders
 //	PageCompose       email_compose       ComposeView       email /compose
 //	PageQueue         email_queue         QueueView         email /queue
+//	PageChaos         email_chaos         ChaosView         email /chaos
 //	PageQueueEntry    email_queue_entry   QueueEntryView    email /queue/{id}
 //	PageDNS           email_dns           DNSView           email /dns
 //	PageChatHome      chat_home           ChatHomeView      chat /

@@ -81,7 +81,7 @@ func DefaultNav(service string, admin bool) []Link {
 	case Email:
 		nav := []Link{{Label: "Inbox", Href: "/inbox", Icon: "inbox", Key: "i"}}
 		if admin {
-			nav = append(nav, Link{Label: "Queue", Href: "/queue", Icon: "send", Key: "q"}, Link{Label: "DNS", Href: "/dns", Icon: "shield", Key: "d"})
+			nav = append(nav, Link{Label: "Queue", Href: "/queue", Icon: "send", Key: "q"}, Link{Label: "DNS", Href: "/dns", Icon: "shield", Key: "d"}, Link{Label: "Chaos", Href: "/chaos", Icon: "bolt", Key: "x"})
 		}
 		return append(nav, Link{Label: "API", Href: "/docs", Icon: "book", Key: "a"})
 	case Chat, Desk:

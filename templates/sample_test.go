@@ -195,6 +195,10 @@ func emailSamples() []sample {
 		{templates.PageQueue, "empty", at("/queue?state=held", "Queue").With(templates.QueueView{Here: "/queue?state=held"})},
 		{templates.PageQueueEntry, "", at("/queue/13", "Mail to news@orbit.example").With(entry)},
 		{templates.PageQueueEntry, "untried", at("/queue/14", "Mail to harbour@yards.example").With(templates.QueueEntryView{OutboundRow: queue.Rows[0], Here: "/queue/14", Notify: "none wanted"})},
+		{templates.PageChaos, "", at("/chaos", "Chaos").With(templates.ChaosView{Rules: []templates.ChaosRow{
+			{ID: 1, Pattern: "shop.example", Stage: "rcpt", Effect: "answers 451 4.2.2", Probability: 30, Enabled: true, Note: "does the shop try again?", Hits: 12, LastHit: noon.Add(-3 * time.Minute)},
+			{ID: 2, Pattern: "*", Stage: "tls", Effect: "lets the handshake fail", Probability: 100}}})},
+		{templates.PageChaos, "calm", at("/chaos", "Chaos").With(templates.ChaosView{})},
 		{templates.PageDNS, "", at("/dns", "DNS").With(templates.DNSView{Domain: "vezeuniqverse.com", Own: true, Reminder: "a new pair of DKIM keys waits for its records to be in the DNS", NewKeys: true, Records: []templates.DNSRecord{
 			{Purpose: "MX", Name: "vezeuniqverse.com", Type: "MX", Value: "10 vezeuniqverse.com.", Found: []string{"10 vezeuniqverse.com."}, Verdict: "ok", Says: "Mail for the domain finds its host."},
 			{Purpose: "SPF", Name: "vezeuniqverse.com", Type: "TXT", Value: "v=spf1 mx ~all", Verdict: "missing", Says: "Nothing says which hosts send mail for the domain.", Mend: "Publish the record."},

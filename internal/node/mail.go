@@ -16,6 +16,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
 	"uniqverse/services/email/archive"
+	"uniqverse/services/email/chaos"
 	"uniqverse/services/email/courier"
 	"uniqverse/services/email/jmap"
 	"uniqverse/services/email/mtasts"
@@ -65,7 +66,9 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
-	s, err := email.New(email.Options{Deliverer: out, Signer: keys, HoldAll: n.cfg.OutboundMode() == "hold", SpamRefuse: n.cfg.SpamRefuse, Enforce: n.cfg.EnforcesPolicy(), JunkAt: n.cfg.SpamJunkAt, Scanners: scanners,
+	rules := chaos.New(chaos.Options{Store: mailstore.NewChaos(n.db), Log: log, Now: n.opts.Now})
+	n.services = append(n.services, running{name: "chaos", run: rules.Run})
+	s, err := email.New(email.Options{Chaos: rules, Deliverer: out, Signer: keys, HoldAll: n.cfg.OutboundMode() == "hold", SpamRefuse: n.cfg.SpamRefuse, Enforce: n.cfg.EnforcesPolicy(), JunkAt: n.cfg.SpamJunkAt, Scanners: scanners,
 		Store: mailstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Demo: n.cfg.DemoIdentity(),
 		Dir: filepath.Join(n.cfg.DataDir, "mail"), SMTPPort: n.listeners.smtpPort(smtpd.MX), Log: log, Now: n.opts.Now, Metrics: n.metrics, DiskFull: store.IsFull, Closed: store.IsClosed})
 	if err != nil {
@@ -83,7 +86,7 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	}
 	n.services = append(n.services, running{name: "jmap", run: programs.Run})
 	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s).Endpoints(), journal.Endpoints(), records.Endpoints(), programs.Endpoints(),
-		archive.New(s, mailstore.New(n.db), log).Endpoints()), s.Discovery()}
+		archive.New(s, mailstore.New(n.db), log).Endpoints(), rules.Endpoints()), s.Discovery()}
 	if len(n.listeners.smtp)+len(n.listeners.pop3) == 0 {
 		return p, nil
 	}
@@ -94,8 +97,9 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	n.services = append(n.services, running{name: "certificate", run: func(ctx context.Context) error {
 		return cert.Watch(ctx, pair, mend, log, n.opts.Now)
 	}})
+	pair = rules.TLS(pair)
 	if len(n.listeners.smtp) > 0 {
-		if err := n.edge(s, dns, journal, pair); err != nil {
+		if err := n.edge(rules.Before(n.gate(s, dns)), dns, journal, pair); err != nil {
 			return part{}, err
 		}
 	}
@@ -103,8 +107,7 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 }
 
 // edge makes the SMTP listeners.
-func (n *Node) edge(s *email.Service, dns *dnsclient.Client, journal smtpd.Journal, keys *tls.Config) (err error) {
-	var backend smtpd.Backend = n.gate(s, dns)
+func (n *Node) edge(backend smtpd.Backend, dns *dnsclient.Client, journal smtpd.Journal, keys *tls.Config) (err error) {
 	if n.traces != nil {
 		backend = tracedMail{backend, n}
 	}

@@ -52,6 +52,7 @@ type incoming struct {
 	copyID    int64 // the sender's copy
 	delivered int   // mailboxes that got it
 	queued    int   // recipients at other hosts
+	bounces   bool  // chaos will report it as failed
 }
 
 // commit runs the transaction that stores a message.
@@ -119,7 +120,7 @@ func (s *Service) accept(ctx context.Context, in *incoming, msg *smtpd.Message, 
 	kept = in.delivered > 0 || in.copyID != 0
 	s.count(in, in.delivered)
 	s.index.Wake()
-	if in.queued > 0 || in.judged.Sends() {
+	if in.queued > 0 || in.bounces || in.judged.Sends() {
 		s.queue.Wake()
 	}
 	return nil
@@ -334,6 +335,9 @@ func (s *Service) store(tx mailbox.Tx, in *incoming) error {
 		if err := s.storeReport(tx, r); err != nil {
 			return err
 		}
+	}
+	if err := s.bounceLater(tx, in, rawID, fresh[:in.delivered]); err != nil {
+		return err
 	}
 	return s.enqueue(tx, in, rawID, fresh[:in.delivered])
 }

@@ -145,6 +145,13 @@ func (s *Service) enqueue(tx mailbox.Tx, in *incoming, rawID int64, here []mailb
 	}
 	for _, e := range in.away {
 		e.QueueID, e.RawID, e.MessageID, e.User, e.ReversePath = in.env.ID, rawID, in.copyID, in.sender, in.env.ReversePath
+		if after, ok := s.simulates(e.Recipient); ok {
+			e.State, e.Reason, e.NextAt, e.Since = queue.Queued, queue.Simulated, tx.Now().Add(after), tx.Now()
+			if _, err := tx.Enqueue(e); err != nil {
+				return err
+			}
+			continue
+		}
 		if _, err := s.queue.Admit(tx, e); err != nil {
 			return err
 		}
@@ -155,6 +162,40 @@ func (s *Service) enqueue(tx mailbox.Tx, in *incoming, rawID int64, here []mailb
 		if err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// simulates asks chaos about a delivery elsewhere.
+func (s *Service) simulates(recipient string) (after time.Duration, ok bool) {
+	if s.Chaos == nil {
+		return 0, false
+	}
+	return s.Chaos.Simulates(recipient)
+}
+
+// bounceLater puts an entry into the queue for each recipient here whose message chaos reports as failed.
+func (s *Service) bounceLater(tx mailbox.Tx, in *incoming, rawID int64, here []mailbox.Message) error {
+	if s.Chaos == nil || in.asIs || in.env.ReversePath == "" {
+		return nil
+	}
+	sender := ""
+	if local, domain := mailbox.Split(in.env.ReversePath); s.ours(domain) {
+		if name, err := mailbox.Canonical(local); err == nil {
+			sender = mailbox.WithoutTag(name)
+		}
+	}
+	for _, m := range here {
+		after, ok := s.Chaos.Bounces(m.Recipient)
+		if !ok {
+			continue
+		}
+		e := queue.Entry{QueueID: in.env.ID, RawID: rawID, MessageID: in.copyID, User: sender, ReversePath: in.env.ReversePath, Recipient: m.Recipient, Domain: s.ascii,
+			State: queue.Queued, Reason: queue.BouncesLater, NextAt: tx.Now().Add(after), Since: tx.Now()}
+		if _, err := tx.Enqueue(e); err != nil {
+			return err
+		}
+		in.bounces = true
 	}
 	return nil
 }

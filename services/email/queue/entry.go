@@ -24,6 +24,12 @@ const (
 // States returns every state, the ones that wait first.
 func States() []State { return []State{Queued, Held, Sending, Sent, Bounced, Dropped} }
 
+// The Reasons of entries that are here for package chaos alone, and must never leave this host.
+const (
+	Simulated    = "a chaos rule simulates this delivery; nothing is sent"
+	BouncesLater = "a chaos rule reports this message as failed"
+)
+
 // HeldBySetting is the Reason of entries that are held because the installation sends nothing by itself.
 const HeldBySetting = "this installation sends nothing to other hosts by itself (EMAIL_OUTBOUND); release it to send it"
 
