@@ -1,6 +1,9 @@
 package smtpd
 
-import "time"
+import (
+	"bytes"
+	"time"
+)
 
 // bodyState is how far a message has come.
 type bodyState struct {
@@ -136,6 +139,31 @@ func (b *bodyState) scan(c byte, maxLine int) (end bool) {
 	return false
 }
 
+// plain takes the octets at hand that are text within a line, at most most, and returns how many they are: that is what a
+// message mostly is. 0 says that scan has to look at the next one.
+func (b *bodyState) plain(buf []byte, most, maxLine int, maxBytes int64) int {
+	if b.fault != faultNone || b.at != atText && b.at != atStart || b.at == atStart && buf[0] == '.' {
+		return 0
+	}
+	// Where a limit may be met, octet by octet.
+	k := min(len(buf), most, maxLine-b.line)
+	if k <= 0 || b.size+int64(k) > maxBytes {
+		return 0
+	}
+	for _, special := range [...]byte{'\r', '\n', 0} {
+		if i := bytes.IndexByte(buf[:k], special); i >= 0 {
+			k = i
+		}
+	}
+	if k == 0 {
+		return 0
+	}
+	b.size += int64(k)
+	b.line += k
+	b.at = atText
+	return k
+}
+
 // readData moves octets of a DATA to go-smtp, up to and including the final dot and never
 // beyond. After a fault they are only scanned: a message that is refused need not be kept,
 // but its end must be found before another command is read.
@@ -146,6 +174,11 @@ func (g *guard) readData(p []byte) int {
 	b, lim := &g.body, g.srv.limits
 	n := 0
 	for g.r < g.w && n < len(p) {
+		if k := b.plain(g.buf[g.r:g.w], len(p)-n, lim.BodyLine+2, lim.MessageBytes); k > 0 {
+			copy(p[n:], g.buf[g.r:g.r+k])
+			n, g.r = n+k, g.r+k
+			continue
+		}
 		c := g.buf[g.r]
 		g.r++
 		end := b.scan(c, lim.BodyLine+2)
@@ -185,6 +218,12 @@ func (g *guard) readChunk() {
 	}
 	out := g.feed[:0]
 	for b.left > 0 && g.r < g.w {
+		if k := b.plain(g.buf[g.r:g.w], int(min(b.left, bufferSize)), lim.BodyLine+2, lim.MessageBytes); k > 0 {
+			out = append(out, g.buf[g.r:g.r+k]...)
+			g.r += k
+			b.left -= int64(k)
+			continue
+		}
 		c := g.buf[g.r]
 		g.r++
 		b.left--

@@ -22,16 +22,19 @@ import (
 // session is what go-smtp calls for the commands that the guard let through. The guard has
 // read their arguments already; those are used, and what go-smtp made of them is not.
 type session struct {
-	g   *guard
-	srv *Server
+	g    *guard
+	srv  *Server
+	copy []byte // between the library and the spool, kept from message to message
 }
+
+const copySize = 16 << 10
 
 func (s *Server) newSession(c *smtp.Conn) (smtp.Session, error) {
 	g, ok := c.Conn().(*guard)
 	if !ok {
 		return nil, toLibrary(Unavailable(errors.New("smtpd: a connection without its guard")))
 	}
-	return &session{g, s}, nil
+	return &session{g: g, srv: s}, nil
 }
 
 // Reset does nothing: the transaction is the guard's.
@@ -99,7 +102,10 @@ func (s *session) Data(r io.Reader) error {
 	sp := spool.New(s.srv.opt.SpoolDir, max(s.srv.limits.MemoryBytes, s.srv.limits.HeaderBytes+1))
 	defer sp.Remove()
 	begun := time.Now()
-	_, err := io.Copy(sp, r)
+	if s.copy == nil {
+		s.copy = make([]byte, copySize)
+	}
+	_, err := io.CopyBuffer(sp, r, s.copy)
 	if s.g.failed != nil {
 		s.srv.count("smtp_messages_total", "mode", s.g.mode.String(), "result", "aborted")
 		return toLibrary(Unavailable(err)) // nobody is there to read it

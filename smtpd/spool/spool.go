@@ -16,6 +16,9 @@ import (
 
 const pattern = "smtp-*.spool"
 
+// firstSize is how much memory a message gets at first, in bytes.
+const firstSize = 8 << 10
+
 // Prepare makes the folder and removes what a crash left in it; "" is the system's temporary folder, which
 // is left alone.
 func Prepare(dir string) error {
@@ -54,6 +57,9 @@ func New(dir string, max int) *Spool {
 func (s *Spool) Write(p []byte) (int, error) {
 	s.sum.Write(p)
 	n := min(len(p), s.max-len(s.mem))
+	if s.mem == nil {
+		s.mem = make([]byte, 0, min(s.max, max(2*n, firstSize))) // a message of usual size fits at once
+	}
 	s.mem = append(s.mem, p[:n]...)
 	if n == len(p) {
 		return n, nil
