@@ -37,7 +37,7 @@ func (c *Checker) spf(ctx context.Context, in Input, local, domain string) SPFRe
 	if local == "" || strings.ContainsAny(local, "@\"\\ ") {
 		local = "postmaster"
 	}
-	res, err := spf.CheckHostWithSender(in.IP.Unmap().AsSlice(), in.HELO, local+"@"+d, spf.WithContext(ctx), spf.WithResolver(c.dns))
+	res, err := spf.CheckHostWithSender(in.IP.Unmap().AsSlice(), in.HELO, local+"@"+d, spf.WithContext(ctx), spf.WithResolver(spfRecords{c.dns, in.IP, d}))
 	return SPFResult{Result: Result(res), Domain: d, Reason: spfReason(res, err)}
 }
 
