@@ -10,7 +10,7 @@
 // # What a 250 means
 //
 // Deliver returns nil only when the message is committed and fsynced for every recipient, in one
-// transaction; the events are published after it. Nothing that is written in a message can
+// transaction; the events are published after it. Nothing that the edge lets through in a message can
 // make it be refused or lost: it is stored as it came, byte for byte, and what cannot be
 // understood is flagged malformed and shown as text. The fields that the edge added stand beside
 // the raw bytes (mailbox.Raw.Prepended), so a signature over them can be checked again.
