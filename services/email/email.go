@@ -203,7 +203,8 @@ func (s *Service) Discovery() web.Discovery {
 		Name: "email", Category: "communication",
 		Routes: []web.Route{{Label: "Inbox", Href: "/inbox"}, {Label: "API", Href: "/docs"}},
 		Scopes: []string{"email.read", "email.send", "email.admin"},
-		Events: []string{event.MailReceived, event.MailRead, event.MailStar, event.MailLabels, event.MailSent, event.MailBounced},
+		Events: []string{event.MailReceived, event.MailRead, event.MailStar, event.MailLabels, event.MailSent, event.MailBounced, event.MailMoved,
+			event.MailDeleted, event.MailChanged},
 	}
 }
 
