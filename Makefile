@@ -3,7 +3,7 @@
 VERSION ?= dev
 TARGETS := linux/amd64 linux/arm64 linux/arm/6 darwin/arm64 windows/amd64
 
-.PHONY: help build dev test check race fuzz docs bench cross ci
+.PHONY: help build dev test check race fuzz docs bench soak cross ci
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -32,6 +32,9 @@ docs: ## what is generated
 
 bench: ## the load programs and what they print (bench/README.md)
 	go test -run '^$$' -bench . -benchtime 2s ./bench/...
+
+soak: ## an hour of chat with people who come and go: slopes of memory and goroutines (SOAK=10m for less)
+	go run ./bench/fanout -shapes soak -d $(or $(SOAK),1h)
 
 cross: ## the program for every platform, in bin/
 	@for t in $(TARGETS); do \

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"uniqverse/internal/errs"
@@ -48,6 +49,7 @@ type DB struct {
 	log    *slog.Logger
 	now    func() time.Time
 	epoch  string
+	reads  atomic.Int64
 
 	stop context.CancelFunc // ends the background work
 	wg   sync.WaitGroup     // background work
@@ -126,6 +128,7 @@ func (db *DB) Write(ctx context.Context, once *web.Once, fn func(tx *Tx) error) 
 // Query reads on the pool of readers; close the rows, and soon: an open read keeps the log
 // of changes growing. Errors are kinds of errs; pass those of Scan and Rows.Err through dbError.
 func (db *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	db.reads.Add(1)
 	if st := db.prepared(ctx, query); st != nil {
 		rows, err := st.QueryContext(ctx, args...)
 		return rows, dbError(err)
@@ -134,8 +137,12 @@ func (db *DB) Query(ctx context.Context, query string, args ...any) (*sql.Rows, 
 	return rows, dbError(err)
 }
 
+// Reads returns how many queries went to the pool of readers.
+func (db *DB) Reads() int64 { return db.reads.Load() }
+
 // QueryRow reads one row on the pool of readers; Scan gives sql.ErrNoRows when there is none.
 func (db *DB) QueryRow(ctx context.Context, query string, args ...any) *sql.Row {
+	db.reads.Add(1)
 	if st := db.prepared(ctx, query); st != nil {
 		return st.QueryRowContext(ctx, args...)
 	}

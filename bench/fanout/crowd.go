@@ -36,7 +36,11 @@ type member struct {
 	conn net.Conn
 	last int64 // seq
 	took bool  // notes delays
+	seen atomic.Int64
+	over chan struct{} // closed when nothing more is read
 }
+
+func (m *member) wait() { <-m.over }
 
 // join opens n sockets; query is added to the address, "after=0" say.
 func join(base string, room int64, n int, query string, heard func(int64)) (*crowd, error) {
@@ -110,7 +114,7 @@ func dial(host, path string, i int) (*member, *bufio.Reader, error) {
 		conn.Close()
 		return nil, nil, err
 	}
-	return &member{conn: conn}, r, nil
+	return &member{conn: conn, over: make(chan struct{})}, r, nil
 }
 
 func (c *crowd) fail(err error) { c.bad.CompareAndSwap(nil, err) }
@@ -125,6 +129,7 @@ func (c *crowd) err() error {
 
 // read takes frames until the socket ends.
 func (c *crowd) read(m *member, r *bufio.Reader) {
+	defer close(m.over)
 	for {
 		op, payload, err := frame(r)
 		if err != nil {
@@ -198,6 +203,7 @@ func (c *crowd) line(m *member, payload []byte) {
 		c.fail(fmt.Errorf("after line %d came line %d", m.last, seq))
 	}
 	m.last = seq
+	m.seen.Store(seq)
 	if m.took {
 		if at := number(payload, `"text":"t`); at > 0 {
 			delay := now() - at

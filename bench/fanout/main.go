@@ -5,6 +5,7 @@
 //	go run ./bench/fanout                          every shape
 //	go run ./bench/fanout -shapes yard,ten,one     some of them
 //	go run ./bench/fanout -shapes send -pprof send.pprof
+//	go run ./bench/fanout -shapes soak -d 1h       or: make soak
 //
 // The server is this program started once more, in a process of its own with a data folder of its own: the product with
 // its defaults, the store on, and beside it a door for this program that forces a garbage collection and hands out
@@ -52,6 +53,7 @@ func shapes() []shape {
 		{"storm", "5,000 sockets come back and get what they missed", (*bench).storm},
 		{"send", "lines a second, each on disk before its answer, from 64 posters", (*bench).send},
 		{"history", "a page of a room with a long history", (*bench).past},
+		{"soak", "a community for as long as -d says; only when it is asked for", (*bench).soak},
 	}
 }
 
@@ -113,7 +115,7 @@ func run(f flags, which string, rounds int) error {
 	b := &bench{flags: f}
 	for range rounds {
 		for _, s := range all {
-			if which != "" && !slices.Contains(names, s.name) {
+			if which != "" && !slices.Contains(names, s.name) || which == "" && s.name == "soak" {
 				continue
 			}
 			fmt.Fprintf(os.Stderr, "# %s\n", s.what)

@@ -98,6 +98,9 @@ func (n *Node) chat(_ context.Context, _ *web.Site) (part, error) {
 	pipeline := moderation.NewPipeline(moderation.PipelineOptions{Store: chatstore.NewModeration(n.db), Scorer: xengine.New(xengine.Options{}), Engine: n.engine(), Log: log, Now: n.opts.Now})
 	rooms := chat.New(chat.Options{Store: chatstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Moderator: pipeline,
 		Tickets: tickets.Newest, Log: log, Now: n.opts.Now})
+	n.metrics.NewGauge("uniqverse_chat_sockets", func() float64 { return float64(rooms.Stats().Conns) })
+	n.metrics.NewGauge("uniqverse_chat_log_reads_total", func() float64 { return float64(rooms.LogReads()) })
+	n.metrics.NewGauge("uniqverse_store_reads_total", func() float64 { return float64(n.db.Reads()) })
 	folder, err := attachment.OpenFolder(filepath.Join(n.cfg.DataDir, "attachments"))
 	if err != nil {
 		return part{}, fmt.Errorf("VEZE_DATA_DIR (--data) is %q, and its folder attachments cannot be used: %w; make it a folder that this user may write", n.cfg.DataDir, cause(err))

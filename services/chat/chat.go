@@ -197,6 +197,9 @@ func (s *Service) Run(ctx context.Context) error { return s.sockets.Run(ctx) }
 // Stats returns counts of the sockets.
 func (s *Service) Stats() ws.Stats { return s.sockets.Stats() }
 
+// LogReads returns how often a room's log was read from the store for a socket.
+func (s *Service) LogReads() int64 { return s.sockets.LogReads() }
+
 // Discovery is chat's entry for directories, after the seed; the desk is part of it.
 func (s *Service) Discovery() web.Discovery {
 	return web.Discovery{

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"uniqverse/hub"
@@ -46,6 +47,8 @@ type Logged struct {
 	event.Event
 	Place int64 // in the order of commits of all rooms
 	ID    int64 // that the hub gave; 0 while it is not known
+	// Data is the whole event as it was told (event.Encode), where Relay.Events returned it: shared, not to be changed.
+	Data []byte
 }
 
 // Published is the id that the hub gave to an event of a room.
@@ -59,6 +62,7 @@ type feed struct {
 	ids    map[int64]int64   // of events whose id is not in the log yet, by seq
 	topics map[string]formed // by the name of the form; empty while nobody listens
 	users  int               // sockets
+	tail   tail
 }
 
 // formed is a room in the frames of one form.
@@ -75,6 +79,7 @@ type Relay struct {
 	log   *slog.Logger
 	kick  chan struct{}     // there is something to save
 	after func(event.Event) // is told of each event of a room after its sockets
+	reads atomic.Int64      // of the log, for sockets
 
 	saving sync.Mutex // held while ids are written, and while the log is searched for those that miss
 	mu     sync.Mutex // guards everything below
@@ -154,7 +159,7 @@ func (r *Relay) follow(ctx context.Context, sub hub.Subscription, from **hub.Pos
 		if m.Room != 0 && m.Seq == 0 && m.Type == event.ChatPresence {
 			r.passing(m)
 		}
-		r.heard(m.Room, m.Seq, m.ID, m.Data)
+		r.heard(Logged{Event: m.Event, ID: m.ID, Data: m.Data})
 		r.after(m.Event)
 		*from = &hub.Position{After: m.ID, Epoch: r.hub.Epoch()}
 	}
@@ -193,7 +198,8 @@ func (r *Relay) republish(ctx context.Context, place int64) ([]Logged, error) {
 		if err != nil {
 			return nil, err
 		}
-		r.heard(row.Room, row.Seq, id, event.Encode(row.Event, id, r.hub.Epoch()))
+		row.ID, row.Data = id, event.Encode(row.Event, id, r.hub.Epoch())
+		r.heard(row)
 		r.after(row.Event)
 	}
 	return rows, nil
@@ -216,7 +222,8 @@ func (r *Relay) setReady(ready bool) {
 }
 
 // heard hands one event of a room to its sockets and notes its id; one that came already is left out.
-func (r *Relay) heard(room, seq, id int64, data []byte) {
+func (r *Relay) heard(l Logged) {
+	room, seq, id, data := l.Room, l.Seq, l.ID, l.Data
 	if room == 0 || seq == 0 {
 		return
 	}
@@ -231,7 +238,10 @@ func (r *Relay) heard(room, seq, id int64, data []byte) {
 		f.ids[seq] = id
 		r.unsent = append(r.unsent, Published{Room: room, Seq: seq, ID: id})
 	}
-	f.last = max(f.last, seq)
+	if seq > f.last {
+		f.last = seq
+		f.tail.add(l)
+	}
 	for _, t := range f.topics {
 		t.topic.Publish(seq, t.form.frame(room, seq, data))
 	}
@@ -311,6 +321,7 @@ func (r *Relay) save(ctx context.Context) error {
 // dismiss forgets a feed that nobody needs; r.mu is held.
 func (r *Relay) dismiss(room int64, f *feed) {
 	if f.users == 0 {
+		f.tail.drop()
 		clear(f.topics)
 		if len(f.ids) == 0 {
 			delete(r.feeds, room)
@@ -379,10 +390,11 @@ func (r *Relay) Leave(room int64) {
 	}
 }
 
-// Events returns a page of a joined room's log, each event with the id under which it was published.
-func (r *Relay) Events(ctx context.Context, room, after, upTo int64) ([]Logged, error) {
+// read reads a part of a joined room's log, each event with the id under which it was published.
+func (r *Relay) read(ctx context.Context, room, after, upTo int64, limit int) ([]Logged, error) {
 	for range 3 { // an id that is in neither place was moved between the two looks
-		rows, err := r.store.Events(ctx, room, after, upTo, LogPage)
+		r.reads.Add(1)
+		rows, err := r.store.Events(ctx, room, after, upTo, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -392,6 +404,7 @@ func (r *Relay) Events(ctx context.Context, room, after, upTo int64) ([]Logged, 
 				rows[i].ID = r.idOf(room, rows[i].Seq)
 				missing = missing || rows[i].ID == 0
 			}
+			rows[i].Data = event.Encode(rows[i].Event, rows[i].ID, r.hub.Epoch())
 		}
 		if !missing {
 			return rows, nil

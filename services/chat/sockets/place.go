@@ -219,7 +219,12 @@ func (p *Place) replay(ctx context.Context, after, upTo int64, send func(live.Lo
 }
 
 // Encode is an event of the log as a live one looks.
-func (s *Server) Encode(row live.Logged) []byte { return event.Encode(row.Event, row.ID, s.Epoch()) }
+func (s *Server) Encode(row live.Logged) []byte {
+	if row.Data != nil {
+		return row.Data
+	}
+	return event.Encode(row.Event, row.ID, s.Epoch())
+}
 
 // Handle is how a caller is called in rooms.
 func Handle(c web.Caller) string {

@@ -80,6 +80,9 @@ func (s *Server) Run(ctx context.Context) error {
 // Stats returns counts of the sockets.
 func (s *Server) Stats() ws.Stats { return s.edge.Stats() }
 
+// LogReads returns how often a room's log was read from the store for a socket.
+func (s *Server) LogReads() int64 { return s.relay.LogReads() }
+
 // Epoch is that of all rooms' seqs.
 func (s *Server) Epoch() string { return s.opts.Hub.Epoch() }
 
