@@ -34,7 +34,6 @@ func (b *bench) soak() error {
 		}
 	}
 	time.Sleep(2 * time.Second)
-	type point struct{ at, kb, routines float64 }
 	var points []point
 	measure := func() error {
 		bytes, routines, err := s.rss()
@@ -87,21 +86,24 @@ func (b *bench) soak() error {
 	if err != nil {
 		return err
 	}
-	// The first quarter fills caches and tails: the slope is that of the rest.
-	rest := points[len(points)/4:]
-	slope := func(y func(point) float64) float64 {
-		var n, sx, sy, sxx, sxy float64
-		for _, p := range rest {
-			n, sx, sy, sxx, sxy = n+1, sx+p.at, sy+y(p), sxx+p.at*p.at, sxy+p.at*y(p)
-		}
-		if d := n*sxx - sx*sx; d != 0 {
-			return (n*sxy - sx*sy) / d
-		}
-		return 0
-	}
-	b.row("soak", fmt.Sprintf("%d sockets in %d rooms for %s", rooms*each, rooms, b.dur), fmt.Sprintf("%+.0f kB of resident memory an hour", slope(func(p point) float64 { return p.kb })),
-		fmt.Sprintf("%+.1f goroutines an hour", slope(func(p point) float64 { return p.routines })), fmt.Sprintf("%.0f sockets and %d goroutines when all had gone", s.metric("uniqverse_chat_sockets"), left))
+	b.row("soak", fmt.Sprintf("%d sockets in %d rooms for %s", rooms*each, rooms, b.dur), fmt.Sprintf("%+.0f kB of resident memory an hour", slope(points, func(p point) float64 { return p.kb })),
+		fmt.Sprintf("%+.1f goroutines an hour", slope(points, func(p point) float64 { return p.routines })), fmt.Sprintf("%.0f sockets and %d goroutines when all had gone", s.metric("uniqverse_chat_sockets"), left))
 	return nil
+}
+
+// point is what was measured at one time, in hours.
+type point struct{ at, kb, routines float64 }
+
+// slope is the growth an hour of a line through the points; the first quarter, which fills caches and tails, is left out.
+func slope(points []point, y func(point) float64) float64 {
+	var n, sx, sy, sxx, sxy float64
+	for _, p := range points[len(points)/4:] {
+		n, sx, sy, sxx, sxy = n+1, sx+p.at, sy+y(p), sxx+p.at*p.at, sxy+p.at*y(p)
+	}
+	if d := n*sxx - sx*sx; d != 0 {
+		return (n*sxy - sx*sy) / d
+	}
+	return 0
 }
 
 // hallOf is a room with people who come and go; each remembers what they saw last.
