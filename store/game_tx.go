@@ -6,6 +6,7 @@ import (
 
 	"uniqverse/internal/api"
 	"uniqverse/services/game"
+	"uniqverse/services/game/killfeed"
 	"uniqverse/services/game/matchmaking"
 )
 
@@ -61,7 +62,8 @@ func (tx gameTx) AddMatch(m matchmaking.Match) (id int64, err error) {
 			}
 		}
 	}
-	return id, nil
+	_, err = tx.Exec(addGameChat, id, killfeed.Open, "", "", tx.Now().UnixMilli()) // chat is told of the match with it
+	return id, err
 }
 
 // Submit implements game.Tx. A better score is a new row: its id tells who was first.

@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+
+	"uniqverse/internal/errs"
 )
 
 // ChatRoom is one room as a list shows it.
@@ -205,7 +207,7 @@ type ChatPresence struct {
 type ChatPresentOne struct {
 	UserID int64  `json:"user_id"`
 	Handle string `json:"handle"`
-	State  string `json:"state"` // online
+	State  string `json:"state"` // online or away
 }
 
 // ChatSent is the answer to a line that was stored.
@@ -274,6 +276,30 @@ func (c *Chat) Send(ctx context.Context, room int64, m ChatNewMessage, key strin
 	var out ChatSent
 	err := c.call.post(ctx, "/rooms/"+strconv.FormatInt(room, 10)+"/messages", m, key, &out)
 	return out, err
+}
+
+// FindRoom returns the room with exactly this name that the caller may find, or errs.NotFound.
+func (c *Chat) FindRoom(ctx context.Context, name string) (ChatRoom, error) {
+	all := []ChatRoom{}
+	if err := c.call.get(ctx, "/rooms?limit=200&q="+url.QueryEscape(name), &all); err != nil {
+		return ChatRoom{}, err
+	}
+	for _, r := range all {
+		if r.Name == name {
+			return r, nil
+		}
+	}
+	return ChatRoom{}, errs.New(errs.NotFound, "there is no room with this name")
+}
+
+// AddMember makes somebody a member of a room; one who is a member stays it.
+func (c *Chat) AddMember(ctx context.Context, room int64, handle string) error {
+	return c.call.post(ctx, "/rooms/"+strconv.FormatInt(room, 10)+"/members", map[string]string{"handle": handle}, "", &ChatMember{})
+}
+
+// Archive closes a room for new lines.
+func (c *Chat) Archive(ctx context.Context, room int64) error {
+	return c.call.post(ctx, "/rooms/"+strconv.FormatInt(room, 10)+"/settings", map[string]bool{"archived": true}, "", &ChatRoomInfo{})
 }
 
 // Messages returns up to 200 lines of a room, newest first: those before the line with the

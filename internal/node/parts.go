@@ -19,9 +19,11 @@ import (
 	"uniqverse/services/chat/retention"
 	"uniqverse/services/chat/search"
 	"uniqverse/services/chat/settings"
+	"uniqverse/services/chat/trends"
 	"uniqverse/services/chat/webhooks"
 	"uniqverse/services/desk"
 	"uniqverse/services/game"
+	"uniqverse/services/game/killfeed"
 	"uniqverse/services/portal"
 	"uniqverse/services/xengine"
 	"uniqverse/smtpd"
@@ -87,8 +89,9 @@ func (n *Node) portal(_ context.Context, site *web.Site) (part, error) {
 func (n *Node) game(_ context.Context, _ *web.Site) (part, error) {
 	s := game.New(game.Options{Store: store.NewGame(n.db), Hub: n.hub, Mail: gameMail{n}, Domain: n.cfg.Domain,
 		Log: n.opts.Log.With("svc", "game"), Now: n.opts.Now})
-	n.services = append(n.services, running{"game", s.Run})
-	return part{"game", "Game", s.Endpoints(), s.Discovery()}, nil
+	feed := killfeed.New(killfeed.Options{Store: store.NewKillfeed(n.db), Hub: n.hub, Chat: n.chatClient(), Log: n.opts.Log.With("svc", "game"), Now: n.opts.Now})
+	n.services = append(n.services, running{"game", s.Run}, running{"killfeed", feed.Run})
+	return part{"game", "Game", append(s.Endpoints(), feed.Endpoints()...), s.Discovery()}, nil
 }
 
 // chat makes chat and the desk, which is mounted on chat's port.
@@ -110,6 +113,8 @@ func (n *Node) chat(_ context.Context, _ *web.Site) (part, error) {
 	find := search.New(search.Options{Store: chatstore.NewSearch(n.db), Hub: n.hub, Rooms: rooms, Log: log, Now: n.opts.Now})
 	in := hooks.New(hooks.Options{Store: chatstore.NewHooks(n.db), Rooms: rooms, Now: n.opts.Now})
 	out := webhooks.New(webhooks.Options{Store: chatstore.NewWebhooks(n.db), Rooms: rooms, Hub: n.hub, Targets: webhooks.Targets(n.cfg.WebhookMode()), Log: log, Now: n.opts.Now})
+	hot := trends.New(trends.Options{Store: chatstore.NewTrends(n.db), Rooms: rooms, Hub: n.hub, Log: log, Now: n.opts.Now})
+	n.services = append(n.services, running{"trends", hot.Run}, running{"xengine", func(ctx context.Context) error { return xengine.NewTrends().Run(ctx, n.hub, n.opts.Now, log) }})
 	n.services = append(n.services, running{"webhooks", out.Run}, running{"chat", rooms.Run}, running{"desk", tickets.Run}, running{"attachments", files.Run}, running{"search", find.Run}, running{"moderation", order.Run},
 		running{"retention", retention.New(retention.Options{Store: chatstore.NewRetention(n.db), Log: log, Now: n.opts.Now}).Run})
 	return part{"chat", "Chat", slices.Concat(rooms.Endpoints(), files.Endpoints(), find.Endpoints(), in.Endpoints(), out.Endpoints(),

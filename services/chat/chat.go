@@ -48,8 +48,6 @@ type Lines interface {
 	Message(ctx context.Context, room, id int64) (Line, error)
 	// Following returns the lines of a room that follow a seq at once, newest first.
 	Following(ctx context.Context, room, seq int64, limit int) ([]Line, error)
-	// Mentioning returns the lines that mention the viewer in rooms that they may read, newest first: those with an id below before (0 for all).
-	Mentioning(ctx context.Context, v Viewer, now time.Time, before int64, limit int) ([]Line, error)
 	// Versions returns the texts that a line had before, the oldest first.
 	Versions(ctx context.Context, message int64) ([]api.ChatVersion, error)
 	// Reactions returns the reactions to lines by the lines' ids; those of the user are theirs.

@@ -61,7 +61,7 @@ func (s *Service) openDirect(c *web.Call, tx Tx, a, b people.Person) (api.ChatRo
 	if err != nil {
 		return api.ChatRoom{}, err
 	}
-	room, err = s.addRoom(c, tx, Room{ChatRoom: api.ChatRoom{Name: name, Kind: KindDM}, CreatedBy: c.Caller.ID, People: people}, a, b)
+	room, err = s.addRoom(authorOf(c), tx, Room{ChatRoom: api.ChatRoom{Name: name, Kind: KindDM}, CreatedBy: c.Caller.ID, People: people}, a, b)
 	return room.ChatRoom, err
 }
 

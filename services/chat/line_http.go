@@ -413,25 +413,6 @@ func (s *Service) unread(c *web.Call, _ web.None) ([]api.ChatUnread, error) {
 	return s.store.Unread(c.Context(), viewer(c.Caller), 200)
 }
 
-// mentionsIn pages through the lines that mention the caller.
-type mentionsIn struct {
-	Limit  int   `json:"limit,omitempty" min:"1" max:"200" doc:"how many, 1 to 200; 50 when left out"`
-	Before int64 `json:"before,omitempty" min:"1" doc:"lines before the one with this id"`
-}
-
-func (s *Service) mentions(c *web.Call, in mentionsIn) ([]api.ChatMessage, error) {
-	size := web.Paging{Limit: in.Limit}.Size()
-	ls, err := s.store.Mentioning(c.Context(), viewer(c.Caller), s.opts.Now(), in.Before, size+1)
-	if err != nil {
-		return nil, err
-	}
-	if len(ls) > size {
-		ls = ls[:size]
-		setNext(c, "/mentions", "before", ls[size-1].ID, size)
-	}
-	return s.shown(c, ls)
-}
-
 // around returns lines on both sides of one, newest first.
 func (s *Service) around(c *web.Call, room, since, id int64, size int) ([]Line, error) {
 	older, err := s.store.Messages(c.Context(), room, since, web.Paging{Before: id + 1}, size/2+1)

@@ -121,13 +121,13 @@ func (s *Service) createRoom(c *web.Call, tx Tx, in newRoomIn) (api.ChatRoom, er
 	if c.Caller.ID != 0 {
 		owner = []people.Person{people.Caller(c.Caller)}
 	}
-	r, err := s.addRoom(c, tx, Room{ChatRoom: api.ChatRoom{Name: in.Name, Kind: in.Kind}, CreatedBy: c.Caller.ID}, owner...)
+	r, err := s.addRoom(authorOf(c), tx, Room{ChatRoom: api.ChatRoom{Name: in.Name, Kind: in.Kind}, CreatedBy: c.Caller.ID}, owner...)
 	return r.ChatRoom, err
 }
 
 // addRoom stores a room with its first members: the first is the owner, save in a direct room,
 // where all are alike.
-func (s *Service) addRoom(c *web.Call, tx Tx, r Room, members ...people.Person) (Room, error) {
+func (s *Service) addRoom(by author, tx Tx, r Room, members ...people.Person) (Room, error) {
 	r.CreatedAt, r.Retention = api.TimeOf(tx.Now()), AsItsKind
 	r, err := tx.AddRoom(r)
 	if err != nil {
@@ -142,7 +142,7 @@ func (s *Service) addRoom(c *web.Call, tx Tx, r Room, members ...people.Person) 
 			return r, err
 		}
 	}
-	ev, err := c.Event(event.ChatRoomCreated, roomCreated{Name: r.Name, Kind: r.Kind, CreatedBy: r.CreatedBy})
+	ev, err := by.event(event.ChatRoomCreated, roomCreated{Name: r.Name, Kind: r.Kind, CreatedBy: r.CreatedBy})
 	if err != nil {
 		return r, err
 	}

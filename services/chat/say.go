@@ -95,11 +95,15 @@ func (s *Service) Say(c *web.Call, in hooks.Line) (api.ChatSent, error) {
 	return api.ChatSent{ID: sent.ID, Seq: sent.Seq}, err
 }
 
-// Announce says a line in a room that is from the server itself, to whoever is there.
-func (s *Service) Announce(ctx context.Context, room int64, line string) error {
-	by := author{event: func(typ string, payload any) (event.Event, error) {
+// server is what the server does by itself.
+func (s *Service) server(ctx context.Context) author {
+	return author{event: func(typ string, payload any) (event.Event, error) {
 		return event.New(typ, s.opts.Now(), event.TraceOf(ctx), payload)
 	}}
+}
+
+// Announce says a line in a room that is from the server itself, to whoever is there.
+func (s *Service) Announce(ctx context.Context, room int64, line string) error {
 	return s.store.Update(ctx, nil, func(tx Tx) error {
 		room, err := tx.Room(room)
 		if err != nil {
@@ -107,7 +111,44 @@ func (s *Service) Announce(ctx context.Context, room int64, line string) error {
 		}
 		m := Line{ChatMessage: newMessage(room.ID, people.Person{Handle: "@uniqverse"}, line, api.TimeOf(tx.Now()))}
 		m.Flags = []byte(`{"bot":true,"notice":true}`)
-		_, err = s.append(by, tx, room, m, Verdict{}, "", nil)
+		_, err = s.append(s.server(ctx), tx, room, m, Verdict{}, "", nil)
 		return err
+	})
+}
+
+// Ensure returns the room with the name, made for everybody by the server when there is none.
+func (s *Service) Ensure(ctx context.Context, name string) (room Room, err error) {
+	err = s.store.Update(ctx, nil, func(tx Tx) error {
+		if room, err = tx.RoomByName(name); errs.Is(err, errs.NotFound) {
+			room, err = s.addRoom(s.server(ctx), tx, Room{ChatRoom: api.ChatRoom{Name: name, Kind: KindGlobal}})
+		}
+		return err
+	})
+	return room, err
+}
+
+// SetArchived closes or opens a room on behalf of the server.
+func (s *Service) SetArchived(ctx context.Context, id int64, archived bool) error {
+	return s.store.Update(ctx, nil, func(tx Tx) error {
+		room, err := tx.Room(id)
+		if err != nil || room.DeletedAt != 0 || (room.ArchivedAt != 0) == archived {
+			return err
+		}
+		typ := event.ChatRoomUpdated
+		if room.ArchivedAt = 0; archived {
+			typ, room.ArchivedAt = event.ChatRoomArchived, api.TimeOf(tx.Now())
+		}
+		if err := tx.SaveRoom(room); err != nil {
+			return err
+		}
+		ev, err := s.server(ctx).event(typ, map[string]any{"kind": room.Kind, "archived": archived, "by": 0})
+		if err != nil {
+			return err
+		}
+		ev.Room, ev.User = room.ID, audience(room)
+		if ev.Seq, err = tx.NextSeq(room.ID); err != nil {
+			return err
+		}
+		return tx.Log(ev)
 	})
 }

@@ -121,6 +121,7 @@ type world struct {
 	hub *hub.Local
 	svc *chat.Service
 	srv *httptest.Server
+	now func() time.Time
 
 	files *attachment.Service
 	find  *search.Service
@@ -160,6 +161,7 @@ func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOpt
 	if opts.Now != nil {
 		now = opts.Now
 	}
+	w.now = now
 	if w.hub, err = hub.NewLocal(ctx, hubOpts); err != nil {
 		t.Fatal(err)
 	}

@@ -153,6 +153,6 @@ func (s *Service) Discovery() web.Discovery {
 		Name: "VEZEPyGame", Category: "play",
 		Routes: []web.Route{{Label: "Overview", Href: "/"}, {Label: "Leaderboards", Href: "/leaderboards"}},
 		Scopes: []string{"game.read_mail", "game.play", "game.server"},
-		Events: []string{event.GameMatchFound, event.GameLeaderboardUpdated},
+		Events: []string{event.GameMatchFound, event.GameMatchEnded, event.GameKill, event.GameLeaderboardUpdated, event.GameNotice},
 	}
 }

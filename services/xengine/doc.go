@@ -6,5 +6,7 @@
 // invisible characters, letters spaced out, digits for letters). A phrase matches whole words
 // only, so that no innocent word is refused for what lies inside it.
 //
+// Trends, beside it, finds out of what people begin to talk.
+//
 // An Engine never changes after New and is safe for concurrent use.
 package xengine

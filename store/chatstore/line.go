@@ -70,7 +70,7 @@ func (s Store) Following(ctx context.Context, room, seq int64, limit int) ([]cha
 }
 
 // Mentioning returns the lines that mention the viewer, newest first.
-func (s Store) Mentioning(ctx context.Context, v chat.Viewer, now time.Time, before int64, limit int) ([]chat.Line, error) {
+func (s Search) Mentioning(ctx context.Context, v chat.Viewer, now time.Time, before int64, limit int) ([]chat.Line, error) {
 	rows, err := s.db.Query(ctx, `SELECT `+prefixed(messageColumns)+` FROM chat_mentions n JOIN chat_messages m ON m.room_id = n.room_id AND m.seq = n.seq JOIN chat_rooms r ON r.id = n.room_id
 		WHERE n.user_id = $1 AND m.id < $5 AND m.deleted_at = 0 AND m.hidden = 0 AND `+visible+` AND `+unbanned+` AND `+sinceJoined+` ORDER BY m.id DESC LIMIT $6`,
 		append(viewerArgs(v), now.UnixMilli(), store.Below(before), limit)...)

@@ -31,7 +31,7 @@ func (s Retention) Kept(ctx context.Context, after int64, limit int) ([]retentio
 	})
 }
 
-// TakeAway deletes a room in which nobody is.
+// TakeAway deletes a room in which nobody is, or that is archived.
 func (s Retention) TakeAway(ctx context.Context, room int64) error {
 	return s.db.Write(ctx, nil, func(tx *store.Tx) error {
 		t := txn{tx}
@@ -40,7 +40,7 @@ func (s Retention) TakeAway(ctx context.Context, room int64) error {
 			return err
 		}
 		var inside bool
-		if err := tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM chat_members WHERE room_id = $1)`, room).Scan(&inside); err != nil || inside {
+		if err := tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM chat_members WHERE room_id = $1)`, room).Scan(&inside); err != nil || inside && r.ArchivedAt == 0 {
 			return store.Failed(err)
 		}
 		r.DeletedAt = api.TimeOf(tx.Now())

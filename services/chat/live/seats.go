@@ -17,6 +17,7 @@ type Place struct {
 	sockets          map[*socket]bool
 	Handle, Audience string    // as the socket was opened
 	left             time.Time // when the last socket went; zero while there is one
+	away             bool      // they said so
 }
 
 // socket is one of those that sit in a place.
@@ -70,14 +71,36 @@ func (s *Seats) Gone(before time.Time) map[Seat]*Place {
 	return out
 }
 
-// In returns who sits in a room, or did a moment ago, with their handles.
-func (s *Seats) In(room int64) map[int64]string {
+// In returns who sits in a room, or did a moment ago.
+func (s *Seats) In(room int64) map[int64]Presence {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	out := map[int64]string{}
+	out := map[int64]Presence{}
 	for at, p := range s.taken {
 		if at.Room == room {
-			out[at.User] = p.Handle
+			out[at.User] = p.presence(at.User)
+		}
+	}
+	return out
+}
+
+func (p *Place) presence(user int64) Presence {
+	if p.away {
+		return Presence{user, p.Handle, Away}
+	}
+	return Presence{user, p.Handle, Online}
+}
+
+// SetAway notes for all seats of a user whether they are away, and returns those where that is new. A new socket does
+// not change it; the seat's end does.
+func (s *Seats) SetAway(user int64, away bool) map[Seat]*Place {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[Seat]*Place{}
+	for at, p := range s.taken {
+		if at.User == user && p.away != away {
+			p.away = away
+			out[at] = p
 		}
 	}
 	return out
@@ -113,12 +136,13 @@ func (s *Seats) Close(at Seat, code ws.Code, why string) {
 type Presence struct {
 	UserID int64  `json:"user_id"`
 	Handle string `json:"handle"`
-	State  string `json:"state"` // online, offline or typing
+	State  string `json:"state"` // online, away, offline or typing
 }
 
 // The states of chat.presence.
 const (
 	Online  = "online"
+	Away    = "away"
 	Offline = "offline"
 	Typing  = "typing"
 )

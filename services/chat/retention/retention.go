@@ -3,7 +3,7 @@
 // below the room's horizon is told to load it again.
 //
 // It decides nothing about how long: that is a setting of the room (chat.Room). Besides, it takes away parties that everybody
-// left a day ago, and clears what rooms that were deleted have left.
+// left, or that were archived, a day ago, and clears what rooms that were deleted have left.
 //
 // It works in small transactions, so that nobody waits for it; a kill between two of them leaves what is left for the next
 // sweep. A Sweeper is safe for concurrent use.
@@ -38,7 +38,7 @@ type Store interface {
 	// Expire removes up to limit of the oldest events of a room that are from before the time, with their lines, and
 	// returns how many that were. The newest event of a room stays, without its text.
 	Expire(ctx context.Context, room int64, before time.Time, limit int) (int, error)
-	// TakeAway deletes a room in which nobody is any more; one that somebody entered meanwhile stays.
+	// TakeAway deletes a room in which nobody is any more, or that is archived; one that somebody entered or opened meanwhile stays.
 	TakeAway(ctx context.Context, room int64) error
 }
 
@@ -100,11 +100,14 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 
 func (s *Sweeper) room(ctx context.Context, r Kept) error {
 	now := s.opts.Now()
-	if r.Kind == chat.KindParty && r.DeletedAt == 0 && !r.EmptiedAt.IsZero() && r.Retention == chat.AsItsKind && now.Sub(r.EmptiedAt) >= partyFor {
-		if err := s.opts.Store.TakeAway(ctx, r.ID); err != nil {
-			return err
+	if r.Kind == chat.KindParty && r.DeletedAt == 0 && r.Retention == chat.AsItsKind {
+		over := r.EmptiedAt
+		if r.ArchivedAt != 0 { // its match is over
+			over = r.ArchivedAt.Time()
 		}
-		return nil // cleared by the next sweep
+		if !over.IsZero() && now.Sub(over) >= partyFor {
+			return s.opts.Store.TakeAway(ctx, r.ID) // cleared by the next sweep
+		}
 	}
 	var before time.Time
 	switch days := r.RetentionDays(); {

@@ -1,4 +1,4 @@
-// Package search finds lines by their words, within what the caller may read.
+// Package search finds lines by their words, and those that mention one, within what the caller may read.
 //
 // It is no ranking engine: what was found comes newest first. It knows no rule of rooms; the store leaves out what the
 // viewer may not see, in the same statement that finds.

@@ -28,6 +28,8 @@ const (
 type Store interface {
 	// Index brings up to limit further events of the rooms' logs into the index and returns how many those were.
 	Index(ctx context.Context, limit int) (int, error)
+	// Mentioning returns the lines that mention the viewer in rooms that they may read, newest first: those with an id below before (0 for all).
+	Mentioning(ctx context.Context, v chat.Viewer, now time.Time, before int64, limit int) ([]chat.Line, error)
 	// Search returns lines that a viewer may read, newest first: those with an id below before (0 for all).
 	Search(ctx context.Context, v chat.Viewer, q Query, room, before int64, now time.Time, limit int) ([]Found, error)
 }
@@ -70,6 +72,7 @@ func (s *Service) Endpoints() []web.Endpoint {
 	return []web.Endpoint{
 		web.View("/search", web.Needs("chat.read"), "A field to search with, and the lines that were found", s.page),
 		web.Query(http.MethodGet, "/search", web.Needs("chat.read"), "Lines by their words, newest first, in the rooms that one may read; Link leads on", s.search),
+		web.Query(http.MethodGet, "/mentions", web.Needs("chat.read"), "Lines that mention one, in the rooms that one may read, newest first; Link leads on", s.mentions),
 	}
 }
 
@@ -175,6 +178,25 @@ func (s *Service) search(c *web.Call, in searchIn) ([]api.ChatFound, error) {
 		c.Header().Set("Link", "<"+c.URL("/search?"+next.Encode())+`>; rel="next"`)
 	}
 	return s.shown(c, q, found)
+}
+
+// mentionsIn pages through the lines that mention the caller.
+type mentionsIn struct {
+	Limit  int   `json:"limit,omitempty" min:"1" max:"200" doc:"how many, 1 to 200; 50 when left out"`
+	Before int64 `json:"before,omitempty" min:"1" doc:"lines before the one with this id"`
+}
+
+func (s *Service) mentions(c *web.Call, in mentionsIn) ([]api.ChatMessage, error) {
+	size := web.Paging{Limit: in.Limit}.Size()
+	lines, err := s.opts.Store.Mentioning(c.Context(), chat.ViewerOf(c.Caller), s.opts.Now(), in.Before, size+1)
+	if err != nil {
+		return nil, err
+	}
+	if len(lines) > size {
+		lines = lines[:size]
+		c.Header().Set("Link", "<"+c.URL("/mentions?before="+strconv.FormatInt(lines[size-1].ID, 10)+"&limit="+strconv.Itoa(size))+`>; rel="next"`)
+	}
+	return s.opts.Rooms.Shown(c, lines)
 }
 
 func (s *Service) shown(c *web.Call, q Query, found []Found) ([]api.ChatFound, error) {

@@ -6,7 +6,9 @@ import (
 	"time"
 
 	"uniqverse/internal/api"
+	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
+	"uniqverse/internal/web"
 	"uniqverse/services/chat/live"
 )
 
@@ -51,12 +53,40 @@ func (s *Server) Online(room int64) api.ChatPresence {
 	if len(all) > ShownOnline {
 		return out
 	}
-	for user, handle := range all {
-		out.Users = append(out.Users, api.ChatPresentOne{UserID: user, Handle: handle, State: live.Online})
+	for _, p := range all {
+		out.Users = append(out.Users, api.ChatPresentOne{UserID: p.UserID, Handle: p.Handle, State: p.State})
 	}
 	slices.SortFunc(out.Users, func(a, b api.ChatPresentOne) int { return int(a.UserID - b.UserID) })
 	return out
 }
 
+// Away says in all rooms where a user is that they are away, or back.
+func (s *Server) Away(ctx context.Context, user int64, away bool) {
+	state := live.Online
+	if away {
+		state = live.Away
+	}
+	for at, p := range s.seats.SetAway(user, away) {
+		s.Tell(ctx, at, p.Handle, p.Audience, state)
+	}
+}
+
 // Sitting is how many sockets of people are in a room now.
 func (s *Server) Sitting(room int64) int { return s.seats.Sockets(room) }
+
+// StateIn is what somebody says of where they are.
+type StateIn struct {
+	State string `json:"state" web:"required" doc:"online or away"`
+}
+
+// SetState says in all rooms where the caller has a socket that they are away, or back. Who leaves is offline by themselves.
+func (s *Server) SetState(c *web.Call, in StateIn) (api.OK, error) {
+	if in.State != live.Online && in.State != live.Away {
+		return api.OK{}, errs.BadField("state", "must be online or away")
+	}
+	if c.Caller.ID == 0 {
+		return api.OK{}, errs.New(errs.Denied, "a service is in no room")
+	}
+	s.Away(c.Context(), c.Caller.ID, in.State == live.Away)
+	return api.OK{OK: true}, nil
+}
