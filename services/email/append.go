@@ -107,8 +107,20 @@ func (s *Service) append(tx mailbox.Tx, in *incoming, a Appended) (mailbox.Messa
 // Submission is a stored message that its owner sends as it stands.
 type Submission struct {
 	Message mailbox.Message
-	From    string   // the envelope's reverse-path: an own address
-	To      []string // the envelope's recipients, here or elsewhere
+	From    string    // the envelope's reverse-path: an own address
+	To      []string  // the envelope's recipients, here or elsewhere
+	SendAt  time.Time // nobody has it before; zero is at once
+}
+
+// Reachable says whether mail to an address would be taken, here or for another host: nil, or a *smtpd.Reply that says why not. Any
+// other error is that it cannot be said now.
+func (s *Service) Reachable(ctx context.Context, to string) (local bool, err error) {
+	name, domain := mailbox.Split(to)
+	if s.ours(domain) {
+		_, err = s.resolve(ctx, name)
+		return true, err
+	}
+	return false, s.checkOutside(ctx, to)
 }
 
 // SubmitStored sends a stored message: mailboxes here have it when SubmitStored returns, for others it is in the queue.
@@ -123,13 +135,7 @@ func (s *Service) SubmitStored(ctx context.Context, caller web.Caller, sub Submi
 		return "", errs.BadField("to", "must be 1 to %d addresses", sending.MaxRecipients)
 	}
 	for _, to := range sub.To {
-		local, domain := mailbox.Split(to)
-		if s.ours(domain) {
-			_, err = s.resolve(ctx, local)
-		} else {
-			err = s.checkOutside(ctx, to)
-		}
-		if err != nil {
+		if _, err := s.Reachable(ctx, to); err != nil {
 			return "", err
 		}
 	}
@@ -144,7 +150,7 @@ func (s *Service) SubmitStored(ctx context.Context, caller web.Caller, sub Submi
 	}
 	id, now := rand.Text()[:16], s.Now().UTC()
 	trace := fmt.Appendf(nil, "Received: by %s with HTTP id %s; %s\r\n", s.ascii, id, now.Format("Mon, 02 Jan 2006 15:04:05 -0700"))
-	in := &incoming{start: now, noCopy: true, copyID: sub.Message.ID, free: caller.Demo || caller.Server != "" || caller.Has("email.admin"),
+	in := &incoming{start: now, notBefore: sub.SendAt, noCopy: true, copyID: sub.Message.ID, free: caller.Demo || caller.Server != "" || caller.Has("email.admin"),
 		env: &smtpd.Envelope{ID: id, Mode: smtpd.Submission, ReversePath: sub.From, Recipients: sub.To, User: user, ReceivedAt: now}}
 	if t := event.TraceOf(ctx); t != nil {
 		in.env.Traceparent = t.Traceparent()

@@ -42,6 +42,15 @@ func (s Store) UpdateJMAP(ctx context.Context, fn func(record.Tx) error) error {
 	return s.db.Write(ctx, nil, func(tx *store.Tx) error { return fn(txn{mailstore.In(tx)}) })
 }
 
+// Within is what a transaction over the mail can do beside.
+func (s Store) Within(tx mailbox.Tx) (record.Tx, error) {
+	mail, ok := tx.(mailstore.Tx)
+	if !ok {
+		return nil, errs.New(errs.Internal, "the transaction is not one of the mail tables")
+	}
+	return txn{mail}, nil
+}
+
 // userOf returns the local part of a mailbox.
 func (s Store) userOf(ctx context.Context, box int64) (user string, err error) {
 	err = s.db.QueryRow(ctx, `SELECT user_name FROM email_mailboxes WHERE id = $1`, box).Scan(&user)

@@ -17,6 +17,7 @@ import (
 	"uniqverse/services/email/jmap/mail"
 	"uniqverse/services/email/jmap/proto"
 	"uniqverse/services/email/jmap/record"
+	"uniqverse/services/email/jmap/submission"
 )
 
 // The capabilities (RFC 8620, RFC 8621, RFC 8887, RFC 9404, RFC 9425).
@@ -69,6 +70,7 @@ func New(o Options) (*Service, error) {
 	s.requests = web.NewQuota("JMAP requests", s.limits.MaxConcurrentRequests)
 	s.uploads = web.NewQuota("uploads", s.limits.MaxConcurrentUpload)
 	s.streams = web.NewQuota("JMAP streams", maxStreams)
+	submission.New(o.Mail, o.Store, s.accounts, o.Log, o.Now).Register(s.registry)
 	mail.New(o.Mail, o.Store, s.accounts, s.blobs, o.Log, o.Now).Register(s.registry)
 	s.registry.Add(capCore, "Core/echo", func(c *proto.Call) (any, error) { return c.Args, nil })
 	s.registry.Add(capCore, "Blob/copy", s.blobCopy)
@@ -101,7 +103,8 @@ func (s *Service) capabilities() []string {
 
 // accountCapabilities is what every account can do.
 func (s *Service) accountCapabilities() map[string]any {
-	return map[string]any{mail.Capability: mail.AccountCapability(), capQuota: map[string]any{}}
+	return map[string]any{mail.Capability: mail.AccountCapability(), capQuota: map[string]any{},
+		submission.Capability: submission.AccountCapability(), submission.CapabilityVacation: map[string]any{}}
 }
 
 // Endpoints are the routes.

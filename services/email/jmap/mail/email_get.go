@@ -292,7 +292,7 @@ func (m *Mail) allHeads(ctx context.Context, box int64) error {
 }
 
 func (m *Mail) emailChanges(c *proto.Call) (any, error) {
-	out, _, _, err := m.changesOf(c, record.KindMessage, account.PrefixEmail, func(st record.States) int64 { return st.Message })
+	out, _, _, err := m.accounts.ChangesOf(c, record.KindMessage, account.PrefixEmail, func(st record.States) int64 { return st.Message })
 	if err != nil {
 		return nil, err
 	}

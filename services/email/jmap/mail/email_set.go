@@ -203,7 +203,7 @@ func (m *Mail) changeEmails(c *proto.Call, acct *account.Account, a proto.SetArg
 			if refused != nil {
 				proto.Refused(&out.NotUpdated, text, refused)
 			} else {
-				proto.Done(&out.Updated, text, nil)
+				proto.Done(&out.Updated, updates[text], nil)
 			}
 		}
 		for i, text := range a.Destroy {
@@ -217,7 +217,8 @@ func (m *Mail) changeEmails(c *proto.Call, acct *account.Account, a proto.SetArg
 			if refused != nil {
 				proto.Refused(&out.NotDestroyed, text, refused)
 			} else {
-				out.Destroyed = append(out.Destroyed, text)
+				id, _ := c.ID(text)
+				out.Destroyed = append(out.Destroyed, id)
 			}
 		}
 		return nil

@@ -34,7 +34,7 @@ const Capability = "urn:ietf:params:jmap:mail"
 const (
 	MaxMailboxesPerEmail = 50
 	maxResults           = 1000 // of one query
-	maxChanged           = 50_000
+	maxChanged           = account.MaxChanged
 )
 
 // Mail serves the methods. Make one with New.
@@ -80,56 +80,3 @@ func collations() []string {
 
 // Collations are the algorithms that sorts may name (RFC 4790).
 func Collations() []string { return collations() }
-
-// changesOf answers Foo/changes for one kind of thing.
-func (m *Mail) changesOf(c *proto.Call, kind, prefix string, now func(record.States) int64) (*proto.ChangesResult, []record.Changed, int64, error) {
-	var a proto.ChangesArgs
-	if err := proto.Decode(c.Args, &a); err != nil {
-		return nil, nil, 0, err
-	}
-	if err := a.Check(); err != nil {
-		return nil, nil, 0, err
-	}
-	acct, err := m.accounts.Find(c, a.AccountID)
-	if err != nil {
-		return nil, nil, 0, err
-	}
-	st, err := m.store.States(c.Context, acct.Mailbox.ID)
-	if err != nil {
-		return nil, nil, 0, err
-	}
-	since, err := m.accounts.Since(a.SinceState, now(st), st.KeptFrom)
-	if err != nil {
-		return nil, nil, 0, err
-	}
-	changed, err := m.store.ChangedSince(c.Context, acct.Mailbox.ID, kind, since, maxChanged+1)
-	if err != nil {
-		return nil, nil, 0, err
-	}
-	if len(changed) > maxChanged {
-		return nil, nil, 0, proto.Fail("cannotCalculateChanges", "too much has changed since; fetch everything anew")
-	}
-	page, upTo, more, failed := proto.Page(listed(changed, prefix, since), a.MaxChanges, now(st))
-	if failed != nil {
-		return nil, nil, 0, failed
-	}
-	out := &proto.ChangesResult{AccountID: a.AccountID, OldState: a.SinceState, NewState: m.accounts.State(upTo), HasMoreChanges: more}
-	out.Fill(page)
-	return out, changed, since, nil
-}
-
-// listed turns what the store says into changes; what was made since stands where it was made.
-func listed(changed []record.Changed, prefix string, since int64) []proto.Change {
-	out := make([]proto.Change, 0, len(changed))
-	for _, c := range changed {
-		ch := proto.Change{ID: account.ID(prefix, c.ID), At: max(c.At, c.Counts), Kind: proto.Updated}
-		switch {
-		case c.Gone:
-			ch.Kind = proto.Destroyed
-		case c.Created > since:
-			ch.Kind, ch.At = proto.Created, c.Created
-		}
-		out = append(out, ch)
-	}
-	return out
-}

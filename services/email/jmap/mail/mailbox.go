@@ -115,7 +115,7 @@ func (m *Mail) mailboxGet(c *proto.Call) (any, error) {
 }
 
 func (m *Mail) mailboxChanges(c *proto.Call) (any, error) {
-	out, changed, since, err := m.changesOf(c, record.KindFolder, account.PrefixMailbox, func(st record.States) int64 { return st.Folder })
+	out, changed, since, err := m.accounts.ChangesOf(c, record.KindFolder, account.PrefixMailbox, func(st record.States) int64 { return st.Folder })
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func (f *folderChange) run(a proto.SetArgs, removeEmails bool, created map[strin
 		if refused != nil {
 			proto.Refused(&f.out.NotUpdated, text, refused)
 		} else {
-			proto.Done(&f.out.Updated, text, nil)
+			proto.Done(&f.out.Updated, idOf(text), nil)
 		}
 	}
 	if err := f.destroyAll(a.Destroy, idOf, removeEmails); err != nil {
@@ -354,7 +354,7 @@ func (f *folderChange) destroyAll(texts []string, idOf func(string) string, remo
 				proto.Refused(&f.out.NotDestroyed, text, refused)
 				continue
 			}
-			f.out.Destroyed = append(f.out.Destroyed, text)
+			f.out.Destroyed = append(f.out.Destroyed, idOf(text))
 		}
 		if len(later) == len(left) {
 			break

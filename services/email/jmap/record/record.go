@@ -118,6 +118,8 @@ type Store interface {
 	Queries
 	// UpdateJMAP runs fn in one durable transaction.
 	UpdateJMAP(ctx context.Context, fn func(tx Tx) error) error
+	// Within is what a transaction over the mail of the same database can do beside.
+	Within(tx mailbox.Tx) (Tx, error)
 }
 
 // Reader reads what is kept.
