@@ -26,6 +26,7 @@
 //	PageChaos         email_chaos         ChaosView         email /chaos
 //	PageQueueEntry    email_queue_entry   QueueEntryView    email /queue/{id}
 //	PageDNS           email_dns           DNSView           email /dns
+//	PageDMARC         email_dmarc         DMARCView         email /dmarc
 //	PageChatHome      chat_home           ChatHomeView      chat /
 //	PageRooms         chat_rooms          RoomsView         chat /rooms
 //	PageRoom          chat_room           RoomView          chat /rooms/{id}

@@ -206,6 +206,10 @@ func emailSamples() []sample {
 			{Purpose: "MTA-STS", Name: "_mta-sts.vezeuniqverse.com", Type: "TXT", Verdict: "unknown", Says: "The DNS does not answer.", Mend: "Try again."},
 			{Purpose: "TLSRPT", Name: "_smtp._tls.vezeuniqverse.com", Type: "TXT", Verdict: "advice", Says: "Nobody reports when TLS fails."}}})},
 		{templates.PageDNS, "other", at("/dns?domain=orbit.example", "DNS").With(templates.DNSView{Domain: "orbit.example"})},
+		{templates.PageDMARC, "", at("/dmarc", "DMARC").With(templates.DMARCView{Domain: "vezeuniqverse.com", Days: []templates.DMARCDay{{Day: before(48 * time.Hour), Messages: 120, Passed: 118}, {Day: before(24 * time.Hour), Messages: 90, Passed: 12}},
+			Senders: []templates.DMARCSender{{IP: "192.0.2.7", Messages: 130, DKIM: 130, SPF: 120}, {IP: "2001:db8::25", Messages: 60, DKIM: 20}, {IP: "198.51.100.9", Messages: 20}},
+			Reports: []templates.DMARCReport{{Org: "yards.example", Begin: before(24 * time.Hour), Messages: 90, Passed: 12}}})},
+		{templates.PageDMARC, "empty", at("/dmarc", "DMARC").With(templates.DMARCView{Domain: "vezeuniqverse.com", Address: "dmarc-reports@vezeuniqverse.com"})},
 		{templates.PageMessage, "bare", at("/messages/9", "(no subject)").With(templates.MessageView{ID: 9, Mailbox: pilot.Email})},
 	}
 }

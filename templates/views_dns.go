@@ -1,5 +1,7 @@
 package templates
 
+import "time"
+
 // PageDNS is the name of the page of DNS records: DNSView, email /dns.
 const PageDNS = "email_dns"
 
@@ -34,4 +36,49 @@ func (r DNSRecord) Tone() string {
 		return "warn"
 	}
 	return "info"
+}
+
+// PageDMARC is the name of the page of DMARC reports: DMARCView, email /dmarc.
+const PageDMARC = "email_dmarc"
+
+// DMARCView is what others report of mail that says it is from the mail domain.
+type DMARCView struct {
+	Domain  string
+	Address string // that reports go to
+	Days    []DMARCDay
+	Senders []DMARCSender // of the reports that are shown, the busiest first
+	Reports []DMARCReport // newest first
+}
+
+// DMARCDay is one day of all reports.
+type DMARCDay struct {
+	Day              time.Time
+	Messages, Passed int64
+}
+
+// Part returns which part of its mail passed, from 0 to 1.
+func (d DMARCDay) Part() float64 { return float64(d.Passed) / float64(max(d.Messages, 1)) }
+
+// DMARCSender is an address that mail came from.
+type DMARCSender struct {
+	IP                  string
+	Messages, DKIM, SPF int64 // in all, and for how many of them each vouched
+}
+
+// Tone returns how it is coloured.
+func (s DMARCSender) Tone() string {
+	switch best := max(s.DKIM, s.SPF); {
+	case best == s.Messages:
+		return "ok"
+	case best == 0:
+		return "bad"
+	}
+	return "warn"
+}
+
+// DMARCReport is one report.
+type DMARCReport struct {
+	Org              string
+	Begin            time.Time
+	Messages, Passed int64
 }

@@ -165,6 +165,11 @@ type Config struct {
 	// not hold gets no mail from servers that keep the policy.
 	MTASTS string `env:"EMAIL_MTA_STS" default:"off" kind:"one-of:off,testing,enforce"`
 
+	// `on` tells the domains that ask for it (DMARC, rua) once a day who sent mail in their name
+	// to this installation, and whether it was really them. The reports are mail like any other,
+	// so this needs an installation that sends (EMAIL_OUTBOUND).
+	DMARCReports string `env:"EMAIL_DMARC_REPORTS" default:"off" kind:"one-of:on,off"`
+
 	// The file with the certificate chain (PEM) for STARTTLS and for the submissions port.
 	// Goes with EMAIL_TLS_KEY; set both or neither. When neither is set, a self-signed pair
 	// is made in the data folder at the first start: good for trying out, but other servers

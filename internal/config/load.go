@@ -291,6 +291,8 @@ func (c *Config) checkOutbound() error {
 		return errors.New("EMAIL_OUTBOUND is \"smarthost\", but EMAIL_SMARTHOST is not set; set it to a server such as mail.example.org:587")
 	case c.Outbound == "direct" && c.Smarthost != "":
 		return fmt.Errorf("EMAIL_OUTBOUND is \"direct\", but EMAIL_SMARTHOST is %q; unset one of the two", c.Smarthost)
+	case c.DMARCReports == "on" && c.OutboundMode() == "hold":
+		return errors.New("EMAIL_DMARC_REPORTS is \"on\", but outgoing mail is held; set EMAIL_SMARTHOST, or EMAIL_OUTBOUND to direct")
 	case c.SpamRefuse != 0 && c.SpamRefuse < c.SpamJunkAt:
 		return fmt.Errorf("EMAIL_SPAM_REFUSE is %q, which is below EMAIL_SPAM_JUNK (%g): what is not even junk would be refused; set it higher", fmt.Sprint(c.SpamRefuse), c.SpamJunkAt)
 	case (c.SmarthostUser == "") != (c.SmarthostPassword == ""):

@@ -18,6 +18,7 @@ import (
 	"uniqverse/services/email/archive"
 	"uniqverse/services/email/chaos"
 	"uniqverse/services/email/courier"
+	"uniqverse/services/email/dmarcreport"
 	"uniqverse/services/email/jmap"
 	"uniqverse/services/email/mtasts"
 	"uniqverse/services/email/refusals"
@@ -35,6 +36,7 @@ import (
 	"uniqverse/store"
 	"uniqverse/store/jmapstore"
 	"uniqverse/store/mailstore"
+	"uniqverse/store/reportstore"
 )
 
 // email makes the mail service and, before it, the SMTP listeners that hand it what arrives.
@@ -44,24 +46,10 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	if err != nil {
 		return part{}, fmt.Errorf("EMAIL_DNS (--dns) is %q: %w", n.cfg.DNS, err)
 	}
-	promises, err := mtasts.New(mtasts.Options{Resolver: dns, Cache: mailstore.New(n.db), Log: log, Now: n.opts.Now})
+	out, keys, records, err := n.outgoing(dns)
 	if err != nil {
 		return part{}, err
 	}
-	out, err := courier.New(courier.Options{Name: n.cfg.Domain, Resolver: dns, Policies: promises,
-		Count: func(policy, result string) {
-			mailMetrics{n.metrics}.Add("mail_tls_total", 1, "policy", policy, "result", result)
-		},
-		Smarthost: courier.Smarthost{Addr: n.cfg.Smarthost, User: n.cfg.SmarthostUser, Password: n.cfg.SmarthostPassword.Reveal()}})
-	if err != nil {
-		return part{}, err
-	}
-	keys := signer.New(filepath.Join(n.cfg.DataDir, "dkim"), n.cfg.Domain, n.opts.Now)
-	records, err := zone.New(zone.Options{Domain: n.cfg.Domain, Keys: keys, Resolver: dns, Policy: mtasts.Mode(n.cfg.MTASTS), Log: log, Now: n.opts.Now})
-	if err != nil {
-		return part{}, err
-	}
-	n.services = append(n.services, running{name: "dns records", run: records.Run})
 	scanners, err := n.scanners()
 	if err != nil {
 		return part{}, err
@@ -80,12 +68,18 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 		return part{}, err
 	}
 	n.services = append(n.services, running{name: "refusals", run: journal.Run})
+	reports, err := dmarcreport.New(dmarcreport.Options{Store: reportstore.New(n.db), Domain: n.cfg.Domain, Send: n.cfg.DMARCReports == "on", Mailboxes: !n.cfg.DemoIdentity(), Resolver: dns, Deliver: s.Deliver,
+		Log: log, Now: n.opts.Now})
+	if err != nil {
+		return part{}, err
+	}
+	n.services = append(n.services, running{name: "dmarc reports", run: reports.Run})
 	programs, err := jmap.New(jmap.Options{Mail: s, Store: jmapstore.New(n.db), Hub: n.hub, Dir: filepath.Join(n.cfg.DataDir, "uploads"), Log: log, Now: n.opts.Now})
 	if err != nil {
 		return part{}, err
 	}
 	n.services = append(n.services, running{name: "jmap", run: programs.Run})
-	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s).Endpoints(), journal.Endpoints(), records.Endpoints(), programs.Endpoints(),
+	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s).Endpoints(), journal.Endpoints(), records.Endpoints(), programs.Endpoints(), reports.Endpoints(),
 		archive.New(s, mailstore.New(n.db), log).Endpoints(), rules.Endpoints()), s.Discovery()}
 	if len(n.listeners.smtp)+len(n.listeners.pop3) == 0 {
 		return p, nil
@@ -99,11 +93,35 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	}})
 	pair = rules.TLS(pair)
 	if len(n.listeners.smtp) > 0 {
-		if err := n.edge(rules.Before(n.gate(s, dns)), dns, journal, pair); err != nil {
+		if err := n.edge(rules.Before(reports.Before(n.gate(s, dns))), dns, journal, pair); err != nil {
 			return part{}, err
 		}
 	}
 	return p, n.servePOP3(s, pair)
+}
+
+// outgoing makes what takes mail to other hosts, the keys that sign it, and the guide to the records in the DNS.
+func (n *Node) outgoing(dns *dnsclient.Client) (out *courier.Courier, keys *signer.Signer, records *zone.Zone, err error) {
+	log := n.opts.Log.With("svc", "email")
+	promises, err := mtasts.New(mtasts.Options{Resolver: dns, Cache: mailstore.New(n.db), Log: log, Now: n.opts.Now})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	out, err = courier.New(courier.Options{Name: n.cfg.Domain, Resolver: dns, Policies: promises,
+		Count: func(policy, result string) {
+			mailMetrics{n.metrics}.Add("mail_tls_total", 1, "policy", policy, "result", result)
+		},
+		Smarthost: courier.Smarthost{Addr: n.cfg.Smarthost, User: n.cfg.SmarthostUser, Password: n.cfg.SmarthostPassword.Reveal()}})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	keys = signer.New(filepath.Join(n.cfg.DataDir, "dkim"), n.cfg.Domain, n.opts.Now)
+	records, err = zone.New(zone.Options{Domain: n.cfg.Domain, Keys: keys, Resolver: dns, Policy: mtasts.Mode(n.cfg.MTASTS), Log: log, Now: n.opts.Now})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	n.services = append(n.services, running{name: "dns records", run: records.Run})
+	return out, keys, records, nil
 }
 
 // edge makes the SMTP listeners.
