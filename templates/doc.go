@@ -30,7 +30,7 @@
 //	PageChatHome      chat_home           ChatHomeView      chat /
 //	PageRooms         chat_rooms          RoomsView         chat /rooms
 //	PageRoom          chat_room           RoomView          chat /rooms/{id}
-//	PageChatList      chat_list           ChatListView      chat /search, /rooms/{id}/pins and requests
+//	PageChatList      chat_list           ChatListView      chat /search, /moderation/queue, /rooms/{id}/pins and requests
 //	PageTickets       desk_tickets        TicketsView       desk /inbox
 //	PageTicket        desk_ticket         TicketView        desk /tickets/{id}
 //	PageGameHome      game_home           GameHomeView      game /

@@ -271,9 +271,9 @@ func chatSamples() []sample {
 		{templates.PageRooms, "", chat.With(list)},
 		{templates.PageRooms, "empty", chat.With(templates.RoomsView{Kinds: kinds, CanCreate: true, CanDirect: true, Query: "zz", Name: "Hangar", With: "x@y", Errors: templates.FieldErrors{"name": "is taken: choose another"}})},
 		{templates.PageRoom, "", at(templates.Chat, "/rooms/17", "Hangar").With(room)},
-		{templates.PageChatList, "", at(templates.Chat, "/search?q=gate", "Search").With(templates.ChatListView{Title: "Search", Searches: true, Query: "gate", RoomID: 17, RoomName: "Hangar", NextURL: "/search?before=3", Rows: []templates.ChatListRow{
+		{templates.PageChatList, "", at(templates.Chat, "/search?q=gate", "Search").With(templates.ChatListView{Title: "Search", Searches: true, Keys: true, Filters: filters[:2], Query: "gate", RoomID: 17, RoomName: "Hangar", NextURL: "/search?before=3", Rows: []templates.ChatListRow{
 			{ID: 436, Who: "@pilot", Room: "Hangar", At: before(7 * time.Minute), Href: "/rooms/17?around=436#line-436", Parts: []templates.TextPart{{Text: "Warp "}, {Text: "gate", Hit: true}, {Text: " online"}}, Note: "map.png"},
-			{ID: 12, Who: "@nova", At: before(time.Hour), Parts: []templates.TextPart{{Text: "may I?"}}, Acts: []templates.RowAct{{Label: "Let in", Action: "/rooms/17/requests/12/approve", Fields: map[string]string{"a": "b"}}, {Label: "Decline", Action: "/rooms/17/requests/12/decline", Danger: true}}}}})},
+			{ID: 12, Who: "@nova", At: before(time.Hour), Parts: []templates.TextPart{{Text: "may I?"}}, Acts: []templates.RowAct{{Label: "Let in", Action: "/rooms/17/requests/12/approve", Fields: map[string]string{"a": "b"}}, {Label: "Decline", Action: "/rooms/17/requests/12/decline", Danger: true, Key: "d"}}, Around: []templates.Said{{Who: "@orion", Text: "before", Before: true}, {Who: "@vega", Text: "after"}}}}})},
 		{templates.PageChatList, "empty", at(templates.Chat, "/search", "Search").With(templates.ChatListView{Title: "Search", Searches: true, Errors: templates.FieldErrors{"": "Give a word to look for."}, EmptyTitle: "Nothing found", EmptyText: "Fewer words find more."})},
 		{templates.PageRoom, "refused", at(templates.Chat, "/rooms/17", "Hangar").With(refused)},
 		{templates.PageRoom, "quiet", at(templates.Chat, "/rooms/30", "Party 4411").With(quiet)},

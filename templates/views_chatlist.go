@@ -13,6 +13,8 @@ type ChatListView struct {
 	Searches bool // a form asks: GET /search {q, room}
 	Query    string
 	Errors   FieldErrors
+	Filters  []Tab
+	Keys     bool // a letter does what its button does
 	Rows     []ChatListRow
 	NextURL  string // as Link.Href; "" is none
 
@@ -29,6 +31,14 @@ type ChatListRow struct {
 	Href  string // as Link.Href: where it stands; "" is nowhere
 	Parts []TextPart
 	Acts  []RowAct
+	// Around is what was said before and after.
+	Around []Said
+}
+
+// Said is a line around another.
+type Said struct {
+	Who, Text string
+	Before    bool
 }
 
 // TextPart is a part of a text; a Hit is what was looked for.
@@ -43,4 +53,5 @@ type RowAct struct {
 	Action string // as Link.Href
 	Fields map[string]string
 	Danger bool
+	Key    string // "" for none
 }

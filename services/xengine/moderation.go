@@ -132,6 +132,9 @@ func plain(r rune) rune {
 		from = "аеорсухіјѕкмтнԁԛԝһυοαερικτνƅıɩ01345789"
 		to   = "aeopcyxijskmthdqwhyoaepiktvbiioieastbg"
 	)
+	if r < utf8.RuneSelf && (r < '0' || r > '9') { // nearly every letter of nearly every line
+		return r
+	}
 	i := 0
 	for _, f := range from {
 		if f == r {

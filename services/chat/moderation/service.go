@@ -123,6 +123,7 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Query(http.MethodPut, "/moderation/rules/{id}", write, "Change a rule: all of it", s.putRule),
 		web.Query(http.MethodDelete, "/moderation/rules/{id}", write, "Take a rule away", s.dropRule),
 		web.Query(http.MethodGet, "/moderation/rules/log", read, "Who changed which rule, newest first; Link leads on", s.changes),
+		web.View("/moderation/queue", read, "What waits for a moderator, with what may be decided", s.page),
 		web.Query(http.MethodGet, "/moderation/queue", read, "What waits for a moderator, with the lines around it, newest first; Link leads on", s.queue),
 		web.Command(http.MethodPost, "/moderation/queue/{id}/{action}", write, "Decide: approve, remove, warn, timeout or ban; undo takes the decision back", s.opts.Store, s.decide).
 			Redirect(func(*web.Call, any) string { return "/moderation" }),
