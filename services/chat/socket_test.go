@@ -397,9 +397,18 @@ func TestSocketsAreToldToComeBack(t *testing.T) {
 	if _, err := read(c); err != nil {
 		t.Fatal(err)
 	}
+	many, clients := w.hello("agent"), w.socket("/connection/websocket", "Authorization", "Bearer agent")
+	say(t, clients, `{"id":1,"connect":{}}`)
+	for _, answered := range []*websocket.Conn{many, clients} {
+		if _, err := read(answered); err != nil {
+			t.Fatal(err)
+		}
+	}
 	w.stop()
-	if _, err := read(c); closeCode(err) != 3001 {
-		t.Errorf("at the end: %v", err)
+	for name, c := range map[string]*websocket.Conn{"plain": c, "veze.v1": many, "centrifugo": clients} {
+		if code := ended(c); code != 3001 {
+			t.Errorf("%s, at the end: %d", name, code)
+		}
 	}
 }
 

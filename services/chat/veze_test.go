@@ -29,7 +29,7 @@ func (w *world) hello(token string) *websocket.Conn {
 	return c
 }
 
-func say(t *testing.T, c *websocket.Conn, frame string) {
+func say(t testing.TB, c *websocket.Conn, frame string) {
 	t.Helper()
 	if err := c.WriteMessage(websocket.TextMessage, []byte(frame)); err != nil {
 		t.Fatal(err)
@@ -57,6 +57,11 @@ func TestVezeLimits(t *testing.T) {
 	}
 	if code := ended(w.hello("pilot")); code != 3504 {
 		t.Errorf("one socket more than a user may have: %d", code)
+	}
+	clients := w.socket("/connection/websocket", "Authorization", "Bearer pilot")
+	say(t, clients, `{"id":1,"connect":{}}`)
+	if code := ended(clients); code != 3504 {
+		t.Errorf("one more, in Centrifugo's protocol: %d", code)
 	}
 	say(t, c, `{"op":"send","room_id":1,"text":"`+strings.Repeat("x", 64<<10)+`"}`)
 	if code := ended(c); code != 1009 {
@@ -140,5 +145,10 @@ func TestATokenThatExpiresInALiveSocket(t *testing.T) {
 	}
 	if code := ended(w.hello("brief")); code != 3005 {
 		t.Errorf("veze.v1: %d", code)
+	}
+	clients := w.socket("/connection/websocket", "Authorization", "Bearer brief")
+	say(t, clients, `{"id":1,"connect":{}}`)
+	if code := ended(clients); code != 3005 {
+		t.Errorf("Centrifugo's protocol: %d", code)
 	}
 }

@@ -115,7 +115,7 @@ func (p people) Ensure(ctx context.Context, name string) (auth.User, error) {
 
 // world is a running chat on a real store.
 type world struct {
-	t   *testing.T
+	t   testing.TB
 	dir string
 	db  *store.DB
 	hub *hub.Local
@@ -132,7 +132,7 @@ type world struct {
 }
 
 // start opens a world in dir ("" for a new one); the test's end closes it.
-func start(t *testing.T, dir string, change ...func(*chat.Options, *hub.LocalOptions)) *world {
+func start(t testing.TB, dir string, change ...func(*chat.Options, *hub.LocalOptions)) *world {
 	t.Helper()
 	if dir == "" {
 		dir = t.TempDir()
@@ -232,7 +232,7 @@ type answer struct {
 }
 
 // json decodes the answer into v.
-func (a answer) json(t *testing.T, v any) {
+func (a answer) json(t testing.TB, v any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(a.body), v); err != nil {
 		t.Fatalf("answer %d %q: %v", a.status, a.body, err)

@@ -212,7 +212,7 @@ func (x *session) history(in historyIn) (historyOut, error) {
 		return historyOut{}, err
 	}
 	out := historyOut{Publications: []publication{}, Epoch: epoch}
-	rows, head, err := x.srv.sockets.History(x.Ctx, x.Visitor.Caller, room, func(head int64) (after, upTo int64) {
+	rows, head, err := x.srv.sockets.History(x.Ctx, x.Visitor.Caller, room, func(floor, head int64) (after, upTo int64) {
 		n := int64(in.Limit)
 		switch {
 		case in.Reverse && in.Since != nil:
@@ -221,9 +221,10 @@ func (x *session) history(in historyIn) (historyOut, error) {
 		case in.Reverse:
 			return head - n, head
 		case in.Since != nil:
-			return in.Since.Offset, min(head, in.Since.Offset+n)
+			after = max(floor, in.Since.Offset)
+			return after, min(head, after+n)
 		}
-		return 0, min(head, n)
+		return floor, min(head, floor+n)
 	})
 	if err != nil {
 		return out, err

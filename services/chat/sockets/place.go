@@ -160,8 +160,8 @@ func (p *Place) First(ctx context.Context, after int64, most, size int) ([]live.
 }
 
 // History reads the events with after < seq <= upTo of a room that the caller may read, at most live.LogPage: span
-// says which, given the newest.
-func (s *Server) History(ctx context.Context, c web.Caller, room int64, span func(head int64) (after, upTo int64)) (rows []live.Logged, head int64, err error) {
+// says which, given the seq before the first that is there for them and the newest.
+func (s *Server) History(ctx context.Context, c web.Caller, room int64, span func(floor, head int64) (after, upTo int64)) (rows []live.Logged, head int64, err error) {
 	entry, err := s.opts.Enter(ctx, c, room)
 	if err != nil {
 		return nil, 0, err
@@ -172,8 +172,9 @@ func (s *Server) History(ctx context.Context, c web.Caller, room int64, span fun
 	}
 	defer s.relay.Leave(room)
 	head = topic.Last()
-	after, upTo := span(head)
-	if after = max(after, entry.Since); after < upTo {
+	floor := max(entry.Since, entry.Horizon)
+	after, upTo := span(floor, head)
+	if after = max(after, floor); after < upTo {
 		rows, err = s.relay.Events(ctx, room, after, upTo)
 	}
 	return rows, head, err
