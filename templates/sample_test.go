@@ -154,6 +154,20 @@ func emailSamples() []sample {
 		RawURL:      "/messages/442/raw",
 		Headers:     []templates.Header{{Name: "Received", Value: "from mx.yards.example by mx.vezeuniqverse.com with ESMTPS id 0197; Sun, 22 Nov 2026 11:57:03 +0000"}, {Name: "Authentication-Results", Value: "mx.vezeuniqverse.com; spf=pass; dkim=pass"}, {Name: "Subject", Value: "Docking permit for the Kestrel"}},
 		Attachments: []templates.Attachment{{Name: "permit.pdf", Type: "application/pdf", Size: 81200, URL: "/messages/442/parts/2"}}, OlderURL: "/messages/441", EventsURL: inbox.EventsURL}
+	msg.Role, msg.Folder, msg.CanWrite, msg.Moves, msg.BackURL = "inbox", "Inbox", true, []templates.Option{{Value: "archive", Label: "Archive"}}, "/inbox"
+	msg.Views = []templates.Tab{{Label: "Message", Href: "/messages/442", Current: true}, {Label: "Headers", Href: "/messages/442?view=headers"}}
+	msg.Thread = []templates.ThreadItem{{MessageRow: templates.MessageRow{ID: 441, FromName: "Orion", Snippet: "May we land today?", Date: before(time.Hour), Unread: true}, Href: "/messages/441"}, {MessageRow: templates.MessageRow{ID: 442, FromName: "Nova Okafor", Snippet: "Berth 14", Date: before(time.Minute)}, Href: "/messages/442", Current: true}}
+	views := map[string]templates.MessageView{}
+	for _, name := range []string{"text", "source", "headers", "parts", "auth", "journey", "lint"} {
+		m := msg
+		m.View, m.Source, m.Clipped, m.Role = name, "From: <nova@vezeuniqverse.com>\n\n<b>text</b>", true, "junk"
+		m.Parts = []templates.PartRow{{Type: "multipart/mixed"}, {Number: 1, Depth: 1, Type: "text/plain", Encoding: "7bit", Size: 400, URL: "/api/messages/442/parts/1"}, {Number: 2, Depth: 1, Type: "application/pdf", Name: "permit.pdf", Disposition: "attachment", Size: 81200, URL: "/api/messages/442/parts/2"}}
+		m.Xray = []templates.XrayCheck{{Name: "SPF", Result: "none", Says: []string{"yards.example was asked.", "It publishes no SPF record."}, Publish: `yards.example. TXT "v=spf1 mx -all"`}}
+		m.Journey = []templates.Step{{At: before(time.Minute), Title: "Received", Text: "From the host 192.0.2.7."}, {At: before(time.Minute), Title: "Judged", Text: "1.5 points.", Items: []string{"no date +0.5"}}}
+		m.Lint = []templates.LintRow{{Tone: "bad", Title: "No plain text", Detail: "There is HTML alone."}, {Tone: "ok", Title: "Lines", Detail: "The longest has 70 bytes."}}
+		m.Links = []templates.LinkRow{{Text: "https://bank.example/", URL: "javascript:alert(1)", Odd: "does not lead to a page"}}
+		views[name] = m
+	}
 	html := msg
 	html.HTMLURL, html.Starred, html.Unread = "/messages/442/html", true, false
 	empty := templates.InboxView{Title: "Inbox", Role: "inbox", Here: "/inbox", Side: inbox.Side, Mailbox: "ada@vezeuniqverse.com", Swaks: "swaks --server localhost:2525 --to ada@vezeuniqverse.com", Filters: inbox.Filters, EventsURL: inbox.EventsURL}
@@ -182,6 +196,10 @@ func emailSamples() []sample {
 		{templates.PageInbox, "", frame.With(inbox)},
 		{templates.PageInbox, "empty", frame.With(empty)},
 		{templates.PageInbox, "trash", at("/inbox?folder=trash", "Trash").With(trash)},
+		{templates.PageMessage, "text", at("/messages/442?view=text", "Mail").With(views["text"])}, {templates.PageMessage, "source", at("/messages/442?view=source", "Mail").With(views["source"])},
+		{templates.PageMessage, "headers", at("/messages/442?view=headers", "Mail").With(views["headers"])}, {templates.PageMessage, "parts", at("/messages/442?view=parts", "Mail").With(views["parts"])},
+		{templates.PageMessage, "auth", at("/messages/442?view=auth", "Mail").With(views["auth"])}, {templates.PageMessage, "journey", at("/messages/442?view=journey", "Mail").With(views["journey"])},
+		{templates.PageMessage, "lint", at("/messages/442?view=lint", "Mail").With(views["lint"])},
 		{templates.PageCompose, "", at("/compose", "Write").With(write)},
 		{templates.PageCompose, "refused", at("/compose?draft=512", "Write").With(going)},
 		{templates.PageCompose, "forward", at("/compose?forward=442", "Write").With(pass)},

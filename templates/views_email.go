@@ -126,12 +126,27 @@ type FolderRow struct {
 	Parents          []Option // folders that it may be moved into
 }
 
-// MessageView is one mail. Its forms are those of InboxView and
+// MessageView is one mail, in one of its views. Its forms are those of InboxView, with the one id, and
 //
 //	POST /messages/{id}/labels {labels, next}   labels is one text field, parted by commas or spaces
+//	POST /messages/{id}/spam, /ham {next}
 type MessageView struct {
 	ID             int64
 	Mailbox        string
+	User           string // as MailSide
+	Role, Folder   string // of the folder that it lies in
+	Moves          []Option
+	CanWrite       bool // it can be answered and passed on
+	Views          []Tab
+	View           string // text, source, headers, parts, auth, journey or lint; "" is as it is to be read
+	Source         string
+	Clipped        bool // Source is only the start
+	Parts          []PartRow
+	Xray           []XrayCheck
+	Journey        []Step
+	Lint           []LintRow
+	Links          []LinkRow
+	Thread         []ThreadItem // the conversation with this mail in it, the first that came first; nil for one alone
 	Subject        string
 	FromName, From string
 	To, Cc         []string
@@ -160,7 +175,45 @@ type MessageView struct {
 func (m MessageView) Who() string { return firstOf(m.FromName, m.From, "(no sender)") }
 
 // Header is one header field of a mail.
-type Header struct{ Name, Value string }
+type Header struct {
+	Name, Value string
+	Ours        bool // put there by this server
+}
+
+// PartRow is one part of a mail.
+type PartRow struct {
+	Number, Depth                     int
+	Type, Name, Encoding, Disposition string
+	Size                              int64  // as it stands in the mail
+	URL                               string // as Link.Href; "" for what holds parts alone
+}
+
+// XrayCheck is one check of the sender, explained.
+type XrayCheck struct {
+	Name, Result string
+	Says         []string
+	Publish      string // a line of DNS; "" is none
+}
+
+// Step is one step of a mail's way.
+type Step struct {
+	At          time.Time
+	Title, Text string
+	Items       []string
+}
+
+// LintRow is one thing that was looked at; Tone is ok, warn or bad.
+type LintRow struct{ Tone, Title, Detail string }
+
+// LinkRow is a link in a mail; it is shown as text, never as a link.
+type LinkRow struct{ Text, URL, Odd string }
+
+// ThreadItem is one mail of a conversation.
+type ThreadItem struct {
+	MessageRow
+	Href    string // as Link.Href
+	Current bool
+}
 
 // ComposeView is the page where a mail is written. Its forms:
 //

@@ -92,7 +92,7 @@ func TestMessagePageAndHTML(t *testing.T) {
 	}
 	base := fmt.Sprintf("/api/messages/%d", m.ID)
 	status, page, _ := w.call("GET", fmt.Sprintf("/messages/%d", m.ID), "", "", "Accept", "text/html")
-	for _, want := range []string{base + "/html?access_token=demo", base + "/raw?access_token=demo", base + "/parts/6?access_token=demo", "invoice.pdf", "Your order is on its way.", "shop@example.org"} {
+	for _, want := range []string{base + "/html?access_token=demo", base + "/raw?access_token=demo", base + "/parts/6?access_token=demo", "invoice.pdf", "view=text", "shop@example.org"} {
 		if status != 200 || !strings.Contains(page, want) {
 			t.Errorf("the page (%d) lacks %s", status, want)
 		}

@@ -118,3 +118,33 @@ func TestFoldersPageAndSearch(t *testing.T) {
 		t.Error("a query that cannot be understood is not shown again with the reason")
 	}
 }
+
+// Every view of a message says what it is about, and a view that there is none of is the message.
+func TestMessageViews(t *testing.T) {
+	w := start(t, "")
+	pilot := "pilot@" + domain
+	w.receive("From: Ann <ann@example.org>\r\nTo: "+pilot+"\r\nSubject: Views\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/html\r\n\r\n"+
+		`<p>see <a href="https://evil.example/">https://bank.example/</a></p><img src="https://t.example/x.png"><script>x</script>`+"\r\n--b\r\nContent-Type: text/csv; name=a.csv\r\n\r\n1,2\r\n--b--\r\n", pilot)
+	id := w.list("pilot", pilot).Messages[0].ID
+	for view, want := range map[string][]string{
+		"":        {"<iframe", "Archive", "a.csv"},
+		"none":    {"<iframe"},
+		"text":    {"msg-body", "see"},
+		"source":  {"Received: from mx.example.org", "&lt;script&gt;x&lt;/script&gt;"},
+		"headers": {"<dt>Subject</dt><dd>Views</dd>", ">ours<"},
+		"parts":   {"multipart/mixed", fmt.Sprintf("/api/messages/%d/parts/2", id)},
+		"auth":    {"no domain to ask", "The host 192.0.2.7 called itself mx.example.org"},
+		"journey": {"From the host 192.0.2.7", "It lies in Inbox."},
+		"lint":    {"No plain text", "Images without alt", "shows bank.example and leads to evil.example"},
+	} {
+		p := w.page(200, fmt.Sprintf("/messages/%d?view=%s", id, view), "pilot")
+		for _, s := range want {
+			if !strings.Contains(p, s) {
+				t.Errorf("the view %q lacks %q", view, s)
+			}
+		}
+		if strings.Contains(p, `href="https://evil.example`) {
+			t.Errorf("the view %q links to where the mail wants", view)
+		}
+	}
+}
