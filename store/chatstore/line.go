@@ -47,13 +47,7 @@ func oneMessage(row store.RowScanner) (chat.Line, error) {
 // Messages returns lines of a room with a seq above since, newest first; a row that only keeps its id (retention) is none. With After alone they are those that follow it at once.
 func (s Store) Messages(ctx context.Context, room, since int64, p web.Paging, limit int) ([]chat.Line, error) {
 	forward := p.After > 0 && p.Before == 0
-	query := `SELECT ` + messageColumns + ` FROM chat_messages WHERE room_id = $1 AND id < $2 AND id > $3 AND seq > $6 AND handle <> ''`
-	if forward {
-		query += ` ORDER BY id LIMIT $4 OFFSET $5`
-	} else {
-		query += ` ORDER BY id DESC LIMIT $4 OFFSET $5`
-	}
-	rows, err := s.db.Query(ctx, query, room, store.Below(p.Before), p.After, limit, p.Offset, since)
+	rows, err := s.db.Query(ctx, messagesQuery(forward), room, store.Below(p.Before), p.After, limit, p.Offset, since)
 	out, err := store.CollectRows(rows, err, scanMessage)
 	if forward {
 		slices.Reverse(out)
@@ -61,9 +55,19 @@ func (s Store) Messages(ctx context.Context, room, since int64, p web.Paging, li
 	return out, err
 }
 
+func messagesQuery(forward bool) string {
+	query := `SELECT ` + messageColumns + ` FROM chat_messages WHERE room_id = $1 AND id < $2 AND id > $3 AND seq > $6 AND handle <> ''`
+	if forward {
+		return query + ` ORDER BY id LIMIT $4 OFFSET $5`
+	}
+	return query + ` ORDER BY id DESC LIMIT $4 OFFSET $5`
+}
+
+const followingQuery = `SELECT ` + messageColumns + ` FROM chat_messages WHERE room_id = $1 AND seq > $2 AND handle <> '' ORDER BY seq LIMIT $3`
+
 // Following returns the lines of a room that follow a seq at once, newest first.
 func (s Store) Following(ctx context.Context, room, seq int64, limit int) ([]chat.Line, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+messageColumns+` FROM chat_messages WHERE room_id = $1 AND seq > $2 AND handle <> '' ORDER BY seq LIMIT $3`, room, seq, limit)
+	rows, err := s.db.Query(ctx, followingQuery, room, seq, limit)
 	out, err := store.CollectRows(rows, err, scanMessage)
 	slices.Reverse(out)
 	return out, err
