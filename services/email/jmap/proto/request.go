@@ -198,7 +198,7 @@ func (r *Registry) Run(ctx context.Context, req *Request, who Runner) *Response 
 		run.created[k] = v
 	}
 	for _, call := range req.Calls {
-		run.one(call)
+		run.one(call, false)
 	}
 	out := &Response{MethodResponses: run.out}
 	if req.Created != nil {
@@ -217,9 +217,10 @@ func (r *runner) answer(name string, members any, id string) {
 	r.out = append(r.out, Invocation{Name: name, Args: raw, ID: id})
 }
 
-func (r *runner) one(call Invocation) {
+// one serves a call; implied says that another call asked for it: the client may not use its capability (jmap-jam does not when it sends).
+func (r *runner) one(call Invocation, implied bool) {
 	m, ok := r.registry.methods[call.Name]
-	if !ok || !slices.Contains(r.req.Using, m.capability) {
+	if !ok || !implied && !slices.Contains(r.req.Using, m.capability) {
 		r.answer("error", Fail("unknownMethod", "there is no method %.60q among the capabilities that the request uses", call.Name).members(), call.ID)
 		return
 	}
@@ -236,7 +237,7 @@ func (r *runner) one(call Invocation) {
 		r.answer(call.Name, out, call.ID)
 	}
 	for _, next := range c.more {
-		r.one(next)
+		r.one(next, true)
 	}
 }
 
