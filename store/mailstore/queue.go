@@ -165,11 +165,9 @@ func (c *claim) putOff(e queue.Entry, d queue.Domain) error {
 		c.probed[d.Name], more = true, putOffMost
 	}
 	const spread = `$1 + (id * 7919) % 60000`
-	at, args := `NULL`, []any{nil}
+	at, args := `NULL`, []any{0, 0}
 	if d.Paused.IsZero() {
 		at, args = `min(`+spread+`, CASE since WHEN 0 THEN `+spread+` ELSE since + $2 END)`, []any{d.RetryAt.UnixMilli(), queue.MaxAge.Milliseconds()}
-	} else {
-		args = []any{0, 0}
 	}
 	set := `UPDATE email_queue SET due_at = ` + at + `, state = 'queued', lease_until = 0 WHERE $1 >= 0 AND $2 >= 0 AND `
 	if _, err := c.Exec(set+`id = $3`, append(args, e.ID)...); err != nil || more == 0 {
