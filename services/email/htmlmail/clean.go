@@ -66,6 +66,20 @@ type cleaner struct {
 	skip  string // the dropped element around the current token, "" for none
 	depth int    // of skip within itself
 	css   bool   // within a style element
+
+	open, over int // elements around the current token that an end tag has to close, and those of them that were left out
+}
+
+// maxDepth bounds how deep elements lie in each other: what lies deeper keeps its text. Browsers give up at about 500.
+const maxDepth = 400
+
+// closes says whether an element stays open until its end tag. Those that the next one of their kind ends are not counted.
+func closes(name string) bool {
+	switch name {
+	case "br", "hr", "img", "wbr", "col", "p", "li", "dd", "dt", "td", "th", "tr", "tbody", "thead", "tfoot", "colgroup", "rp", "rt", "style", "caption":
+		return false
+	}
+	return true
 }
 
 func (c *cleaner) run(src string) {
@@ -116,6 +130,13 @@ func (c *cleaner) start(z *html.Tokenizer, selfClosing bool) {
 	if name == "body" {
 		name = "div" // the document has one already; its colours are kept
 	}
+	if closes(name) {
+		if c.open == maxDepth {
+			c.over++
+			return
+		}
+		c.open++
+	}
 	c.out.WriteByte('<')
 	c.out.WriteString(name)
 	for hasAttr {
@@ -149,6 +170,15 @@ func (c *cleaner) end(z *html.Tokenizer) {
 	}
 	if name == "style" {
 		c.css = false
+	}
+	if closes(name) {
+		switch {
+		case c.over > 0:
+			c.over--
+			return
+		case c.open > 0:
+			c.open--
+		}
 	}
 	c.out.WriteString("</" + name + ">")
 }

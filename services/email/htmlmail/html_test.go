@@ -85,6 +85,17 @@ func TestLarge(t *testing.T) {
 	}
 }
 
+// What lies too deep keeps its text, and what follows it is laid out as before.
+func TestDeep(t *testing.T) {
+	out := string(htmlmail.Clean(strings.Repeat("<div><b>", 50_000)+"words"+strings.Repeat("</b></div>", 50_000)+"<table><tr><td><i>after</i></table>", nil))
+	if n := strings.Count(out, "<div"); n != 200 || !strings.Contains(out, "words") || !strings.Contains(out, "<table><tr><td><i>after</i></table>") {
+		t.Errorf("%d elements of 50,000 are left; the end is %q", n, out[max(0, len(out)-100):])
+	}
+	if out := string(htmlmail.Clean(strings.Repeat("<p>a<table><tr><td>b</table>", 2000)+"<b>c</b>", nil)); !strings.Contains(out, "<b>c</b>") || strings.Count(out, "<table") != 2000 {
+		t.Error("a long mail whose paragraphs are not closed is taken for a deep one")
+	}
+}
+
 // Whatever comes in, a browser's parser finds nothing in the result that acts or calls home.
 func FuzzHTML(f *testing.F) {
 	for _, s := range []string{
