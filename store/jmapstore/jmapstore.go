@@ -1,5 +1,5 @@
 // Package jmapstore is the tables of services/email/jmap, beside those of mail (package mailstore) and in the same transactions: heads of
-// messages, uploads, identities, submissions, push subscriptions, and the queries over messages. It holds SQL and no rule; package store says
+// messages, uploads, identities, submissions, and the queries over messages. It holds SQL and no rule; package store says
 // what is promised.
 package jmapstore
 
@@ -325,9 +325,6 @@ func (tx txn) SweepJMAP(now, notesBefore time.Time) (files []string, err error) 
 	files, err = store.CollectRows(rows, err, func(r store.RowScanner) (name string, err error) { return name, r.Scan(&name) })
 	if err != nil {
 		return nil, err
-	}
-	if _, err := tx.Exec(`DELETE FROM email_jmap_pushes WHERE expires_at < $1`, now.UnixMilli()); err != nil {
-		return files, err
 	}
 	_, err = tx.Exec(`UPDATE email_mailboxes SET kept_from = MAX(kept_from, old.upto) FROM (SELECT mailbox_id, MAX(modseq) AS upto FROM email_gone WHERE at < $1 GROUP BY mailbox_id) AS old
 		WHERE old.mailbox_id = email_mailboxes.id`, notesBefore.UnixMilli())

@@ -3,10 +3,7 @@ package jmapstore
 import (
 	"context"
 	"encoding/json"
-	"fmt"
-	"time"
 
-	"uniqverse/internal/errs"
 	"uniqverse/services/email/jmap/record"
 	"uniqverse/store"
 )
@@ -157,64 +154,4 @@ func (tx txn) RemoveSubmission(b record.Submission) error {
 		return err
 	}
 	return tx.Gone(b.MailboxID, record.KindSubmission, modseq, b.ID)
-}
-
-const pushColumns = `id, user_name, device, url, p256dh, auth, code, verified, expires_at, types, created_at`
-
-func scanPush(row store.RowScanner) (record.Push, error) {
-	var (
-		p                record.Push
-		expires, created int64
-		types            string
-	)
-	if err := row.Scan(&p.ID, &p.User, &p.Device, &p.URL, &p.P256DH, &p.Auth, &p.Code, &p.Verified, &expires, &types, &created); err != nil {
-		return p, err
-	}
-	p.Expires, p.Created = timeOf(expires), timeOf(created)
-	if err := json.Unmarshal([]byte(types), &p.Types); err != nil {
-		return p, fmt.Errorf("push subscription %s: its types cannot be read: %w", p.ID, err)
-	}
-	return p, nil
-}
-
-// Pushes returns a user's push subscriptions.
-func (s Store) Pushes(ctx context.Context, user string) ([]record.Push, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+pushColumns+` FROM email_jmap_pushes WHERE user_name = $1 ORDER BY created_at, id`, user)
-	return store.CollectRows(rows, err, scanPush)
-}
-
-// AllPushes returns every verified subscription that has not expired.
-func (s Store) AllPushes(ctx context.Context, now time.Time) ([]record.Push, error) {
-	rows, err := s.db.Query(ctx, `SELECT `+pushColumns+` FROM email_jmap_pushes WHERE verified = 1 AND expires_at > $1`, now.UnixMilli())
-	return store.CollectRows(rows, err, scanPush)
-}
-
-func pushTypes(types []string) string {
-	b, err := json.Marshal(types) // nil is null
-	if err != nil {
-		return "null"
-	}
-	return string(b)
-}
-
-// AddPush keeps a push subscription.
-func (tx txn) AddPush(p record.Push) error {
-	_, err := tx.Exec(`INSERT INTO email_jmap_pushes (`+pushColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		p.ID, p.User, p.Device, p.URL, p.P256DH, p.Auth, p.Code, asInt(p.Verified), unixMS(p.Expires), pushTypes(p.Types), tx.Now().UnixMilli())
-	return err
-}
-
-// SavePush writes what of a subscription may change.
-func (tx txn) SavePush(p record.Push) error {
-	return oneRow(tx.Exec(`UPDATE email_jmap_pushes SET verified = $1, expires_at = $2, types = $3 WHERE id = $4 AND user_name = $5`,
-		asInt(p.Verified), unixMS(p.Expires), pushTypes(p.Types), p.ID, p.User))
-}
-
-// RemovePush removes a user's subscription, or fails with errs.NotFound.
-func (tx txn) RemovePush(user, id string) error {
-	err := oneRow(tx.Exec(`DELETE FROM email_jmap_pushes WHERE id = $1 AND user_name = $2`, id, user))
-	if errs.Is(err, errs.NotFound) {
-		return errs.New(errs.NotFound, "there is no such push subscription")
-	}
-	return err
 }

@@ -74,6 +74,8 @@ func New(o Options) (*Service, error) {
 	mail.New(o.Mail, o.Store, s.accounts, s.blobs, o.Log, o.Now).Register(s.registry)
 	s.registry.Add(capCore, "Core/echo", func(c *proto.Call) (any, error) { return c.Args, nil })
 	s.registry.Add(capCore, "Blob/copy", s.blobCopy)
+	s.registry.Add(capCore, "PushSubscription/get", s.pushGet)
+	s.registry.Add(capCore, "PushSubscription/set", s.pushSet)
 	s.registry.Add(capQuota, "Quota/get", s.quotaGet)
 	s.registry.Add(capQuota, "Quota/changes", s.quotaChanges)
 	s.registry.Add(capQuota, "Quota/query", s.quotaQuery)

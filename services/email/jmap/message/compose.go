@@ -26,15 +26,14 @@ type Maker struct {
 
 // node is a part of the message that is being made.
 type node struct {
-	kind    string // type/subtype
-	params  map[string]string
-	fields  []line // without Content-Type and Content-Transfer-Encoding
-	typed   bool   // Content-Type is among the fields
-	body    []byte
-	isText  bool // body is text in UTF-8 with \n
-	subs    []*node
-	inline  bool // an image and the like that the HTML shows
-	wrapped bool
+	kind   string // type/subtype
+	params map[string]string
+	fields []line // without Content-Type and Content-Transfer-Encoding
+	typed  bool   // Content-Type is among the fields
+	body   []byte
+	isText bool // body is text in UTF-8 with \n
+	subs   []*node
+	inline bool // an image and the like that the HTML shows
 }
 
 // made is what a composition collects.

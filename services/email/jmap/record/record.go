@@ -1,5 +1,5 @@
 // Package record is what JMAP keeps beside the mail itself, and what a store has to do for it: uploaded blobs, identities,
-// submissions, push subscriptions, the heads of messages as lists show them, and queries over messages.
+// submissions, the heads of messages as lists show them, and queries over messages.
 //
 // It decides nothing and holds no SQL (store/jmapstore satisfies Store). All of it is plain values.
 package record
@@ -96,21 +96,6 @@ type Submission struct {
 	At         int64
 }
 
-// Push is where a client wants to be told of changes.
-type Push struct {
-	ID       string
-	User     string // whose
-	Device   string
-	URL      string
-	P256DH   string // keys of the client, base64url; "" without
-	Auth     string
-	Code     string // that the client has to send back
-	Verified bool
-	Expires  time.Time
-	Types    []string // nil is all
-	Created  time.Time
-}
-
 // Store is what JMAP keeps its things in. Reads see what was committed when they begin; what does not exist is
 // errs.NotFound.
 type Store interface {
@@ -141,9 +126,6 @@ type Reader interface {
 	QueuedOf(ctx context.Context, queueID string) ([]queue.Entry, error)
 	// VacationOf returns the answer of a mailbox; one that is not enabled when there is none.
 	VacationOf(ctx context.Context, mailbox int64) (rules.Vacation, error)
-	Pushes(ctx context.Context, user string) ([]Push, error)
-	// AllPushes returns every verified subscription that has not expired.
-	AllPushes(ctx context.Context, now time.Time) ([]Push, error)
 }
 
 // Queries finds messages.
@@ -184,7 +166,7 @@ type Tx interface {
 	SetRole(f mailbox.Folder, role string) error
 	KeepHeads(heads []Head) error
 	AddBlob(b Blob) error
-	// SweepJMAP removes what has expired: blobs, whose files are returned, push subscriptions, and notes of what is gone.
+	// SweepJMAP removes what has expired: blobs, whose files are returned, and notes of what is gone.
 	SweepJMAP(now time.Time, notesBefore time.Time) (files []string, err error)
 }
 
@@ -196,7 +178,4 @@ type Things interface {
 	AddSubmission(s Submission) (Submission, error)
 	SaveSubmission(s Submission) error
 	RemoveSubmission(s Submission) error
-	AddPush(p Push) error
-	SavePush(p Push) error
-	RemovePush(user, id string) error
 }
