@@ -314,7 +314,7 @@ func TestTheExternalEngine(t *testing.T) {
 
 // When the engine does not answer, lines stand and are asked about later; also after a restart, and only as often as it helps.
 func TestTheEngineIsDown(t *testing.T) {
-	w, o, move := withEngine(t, "")
+	w, o, _ := withEngine(t, "")
 	w.must("POST", "/rooms", "agent", `{"name":"hall"}`)
 	w.must("POST", "/rooms", "agent", `{"name":"strict"}`)
 	w.must("PATCH", "/rooms/2", "agent", `{"fail_closed":true}`)
@@ -330,7 +330,7 @@ func TestTheEngineIsDown(t *testing.T) {
 	}
 	dir := w.dir
 	w.stop()
-	w, o, move = withEngine(t, dir)
+	w, o, move := withEngine(t, dir)
 	o.says("what", nil) // no verdict is no answer
 	move(time.Minute)
 	if err := w.order.Recheck(t.Context()); err != nil {

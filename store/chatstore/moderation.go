@@ -113,12 +113,12 @@ func (s Moderation) Cases(ctx context.Context, q moderation.Query, limit int) ([
 
 // Actions returns what moderators did in a room, the newest first.
 func (s Moderation) Actions(ctx context.Context, room int64, p web.Paging, limit int) ([]chat.Action, error) {
-	return Store{s.db}.Actions(ctx, room, p, limit)
+	return Store(s).Actions(ctx, room, p, limit)
 }
 
 // Reports returns what was reported in a room, the newest first.
 func (s Moderation) Reports(ctx context.Context, room int64, p web.Paging, limit int) ([]api.ChatReport, error) {
-	return Store{s.db}.Reports(ctx, room, p, limit)
+	return Store(s).Reports(ctx, room, p, limit)
 }
 
 // Due returns rechecks whose time has come.

@@ -126,7 +126,7 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.View("/moderation/queue", read, "What waits for a moderator, with what may be decided", s.page),
 		web.Query(http.MethodGet, "/moderation/queue", read, "What waits for a moderator, with the lines around it, newest first; Link leads on", s.queue),
 		web.Command(http.MethodPost, "/moderation/queue/{id}/{action}", write, "Decide: approve, remove, warn, timeout or ban; undo takes the decision back", s.opts.Store, s.decide).
-			Redirect(func(*web.Call, any) string { return "/moderation" }),
+			Redirect(toQueue),
 	)
 }
 

@@ -164,7 +164,7 @@ type noticed struct {
 }
 
 func (s *Service) notice(c *web.Call, tx Tx, in noticeIn) (api.OK, error) {
-	if err := s.emit(c, tx, event.GameNotice, noticed{in.Room, in.Text}); err != nil {
+	if err := s.emit(c, tx, event.GameNotice, noticed(in)); err != nil {
 		return api.OK{}, err
 	}
 	return api.OK{OK: true}, tx.AddEntry(Entry{Kind: Notice, Room: in.Room, Text: in.Text, CreatedAt: tx.Now()})
