@@ -129,11 +129,7 @@ func moderates(c web.Caller, st Standing) bool {
 
 // readable returns the room and the caller's standing in it, or says why they may not read it.
 func (s *Service) readable(ctx context.Context, c web.Caller, id int64) (Room, Standing, error) {
-	room, err := s.store.Room(ctx, id)
-	if err != nil {
-		return Room{}, Standing{}, err
-	}
-	st, err := s.store.Standing(ctx, id, c.ID)
+	room, st, err := s.store.Entry(ctx, id, c.ID)
 	if err != nil {
 		return Room{}, Standing{}, err
 	}
@@ -163,11 +159,7 @@ func (s *Service) Writer(ctx context.Context, c web.Caller, room int64) error {
 
 // entered is readable inside a transaction, where the answer holds until its end.
 func entered(c web.Caller, tx Tx, id int64) (Room, Standing, error) {
-	room, err := tx.Room(id)
-	if err != nil {
-		return Room{}, Standing{}, err
-	}
-	st, err := tx.Standing(id, c.ID)
+	room, st, err := tx.Entry(id, c.ID)
 	if err != nil {
 		return Room{}, Standing{}, err
 	}

@@ -27,6 +27,8 @@ type Store interface {
 	Lines
 
 	Room(ctx context.Context, id int64) (Room, error)
+	// Entry returns a room with a user's standing in it, read as one.
+	Entry(ctx context.Context, room, user int64) (Room, Standing, error)
 	// Rooms returns the rooms that the filter and the viewer leave, in the order of their ids.
 	Rooms(ctx context.Context, v Viewer, f RoomFilter, page web.Paging, limit int) ([]Room, error)
 	// RecentRooms returns the rooms that were used last, then the newest others.
@@ -122,6 +124,8 @@ type RoomTx interface {
 
 // MemberTx changes who is in a room, and as what.
 type MemberTx interface {
+	// Entry returns a room with a user's standing in it; errs.NotFound when there is no such room.
+	Entry(room, user int64) (Room, Standing, error)
 	// Standing returns a user's place in a room; the zero value for who has none.
 	Standing(room, user int64) (Standing, error)
 	// Member returns a member of the room, or errs.NotFound.

@@ -49,7 +49,7 @@ func roomFields(r *chat.Room) []any {
 	return []any{&r.ID, &r.Name, &r.Kind, &r.Head, &r.CreatedBy, &r.CreatedAt, &r.Topic, &r.SlowMode, &r.ArchivedAt, &r.People, &r.DeletedAt, &r.Horizon, &r.Retention, asJSON{&r.Perm}, asJSON{&r.Moderation}}
 }
 
-// asJSON scans a text of JSON into what it points to; "" leaves that as it is.
+// asJSON scans a text of JSON into what it points to; "" and "{}" leave that as it is.
 type asJSON struct{ to any }
 
 // Scan implements sql.Scanner.
@@ -58,7 +58,7 @@ func (j asJSON) Scan(from any) error {
 	if !ok {
 		return fmt.Errorf("scan %T as JSON", from)
 	}
-	if text == "" {
+	if text == "" || text == "{}" { // what most rooms have
 		return nil
 	}
 	return json.Unmarshal([]byte(text), j.to)

@@ -2,6 +2,7 @@ package search
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -18,8 +19,8 @@ import (
 )
 
 const (
-	batch    = 200                    // events of rooms that go into the index in one transaction
-	settle   = 100 * time.Millisecond // how long the indexer waits for more of them
+	batch    = 500                    // events of rooms that go into the index in one transaction
+	settle   = 500 * time.Millisecond // how long the indexer waits for more of them: who searches sooner brings them in
 	farOff   = 5                      // batches for which a search waits
 	patience = 5 * time.Second        // what one search may take
 )
@@ -86,6 +87,10 @@ func (s *Service) Run(ctx context.Context) error {
 		}
 		if ctx.Err() != nil {
 			break
+		}
+		if errors.Is(err, hub.ErrSlow) { // rooms are busy: the log tells what was missed
+			wait(ctx, settle)
+			continue
 		}
 		s.opts.Log.Warn("chat: the search falls behind; trying again", "err", err.Error())
 		wait(ctx, time.Second)

@@ -8,6 +8,9 @@ import (
 // Mentions returns the names that follow an @ in a line, in lower case, each once and in the order of the line, up
 // to most+1 of them: a name begins where no word, address or other name goes on.
 func Mentions(line string, most int) []string {
+	if !strings.Contains(line, "@") {
+		return nil
+	}
 	var names []string
 	seen := map[string]bool{}
 	before := ' '
