@@ -21,6 +21,7 @@
 //	PageInbox         email_inbox         InboxView         email / and /inbox
 //	PageMessage       email_message       MessageView       email /messages/{id}
 //	PageFolders       email_folders       FoldersView       email /folders
+//	PageAddresses     email_addresses     AddressesView     email /addresses
 //	PageCompose       email_compose       ComposeView       email /compose
 //	PageQueue         email_queue         QueueView         email /queue
 //	PageChaos         email_chaos         ChaosView         email /chaos

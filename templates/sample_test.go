@@ -25,6 +25,7 @@ var pilot = templates.User{ID: 981, Name: "Ada Pilot", Email: "pilot@vezeuniqver
 func samples() []sample {
 	all := portalSamples()
 	all = append(all, emailSamples()...)
+	all = append(all, mailboxSamples()...)
 	all = append(all, chatSamples()...)
 	all = append(all, gameSamples()...)
 	for i := range all {
@@ -130,7 +131,7 @@ func emailSamples() []sample {
 	inbox.Title, inbox.Role, inbox.FolderID, inbox.Threads, inbox.Here = "Inbox", "inbox", 1, true, "/inbox"
 	inbox.Moves = []templates.Option{{Value: "archive", Label: "Archive"}, {Value: "17", Label: "Projects/Game"}}
 	inbox.Side = templates.MailSide{ManageURL: "/folders", Bytes: 214 << 20, Quota: 1 << 30, Labels: []templates.Tab{{Label: "crew", Href: "/inbox?label=crew", Count: 12}},
-		More: []templates.Link{{Label: "Rules", Href: "/rules", Icon: "bolt"}},
+		More: templates.MailboxLinks("", ""),
 		Folders: []templates.FolderLink{{ID: 1, Label: "Inbox", Href: "/inbox", Icon: "inbox", Key: "i", Current: true, Unread: 2, Drop: "inbox"}, {ID: 2, Label: "Drafts", Href: "/inbox?folder=drafts", Icon: "pen", Key: "r", Count: 1},
 			{ID: 6, Label: "Trash", Href: "/inbox?folder=trash", Icon: "trash", Key: "t", Drop: "trash"}, {ID: 17, Label: "Projects", Href: "/inbox?folder=17", Icon: "folder", Drop: "17"}, {ID: 18, Label: "Game", Href: "/inbox?folder=18", Icon: "folder", Depth: 1, Drop: "18"}}}
 	folders := templates.FoldersView{Mailbox: pilot.Email, User: "pilot", Here: "/folders", BackURL: "/inbox", Folders: []templates.FolderRow{{ID: 1, Name: "Inbox", Path: "Inbox", Href: "/inbox", Messages: 214, Unread: 2},

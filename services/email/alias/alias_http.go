@@ -16,14 +16,14 @@ import (
 func (d *Directory) Endpoints() []web.Endpoint {
 	admin, read := web.NeedsToken("email.admin"), web.NeedsToken("email.read")
 	read.Describe = "the user's own; others' with email.admin"
-	return []web.Endpoint{
+	return append(d.forms(),
 		web.Query("GET", "/api/aliases", admin, "Every alias and where it leads", d.aliases),
 		web.Command("POST", "/api/aliases", admin, "Let an alias lead to mailboxes; to none: remove it. \"*\" is the catch-all", d.Store, d.setAlias),
 		web.Query("GET", "/api/addresses", read, "All addresses of a user, with what came through each", d.list),
 		web.Query("POST", "/api/addresses", read, "Make another address: with a name, or a masked one", d.add),
 		web.Command("PATCH", "/api/addresses/{address}", read, "Switch an address off or on, or change its note", d.Store, d.change),
 		web.Command("DELETE", "/api/addresses/{address}", read, "Remove an address; nobody else can have it afterwards", d.Store, d.remove),
-	}
+	)
 }
 
 // List is the answer to GET /api/aliases.

@@ -25,7 +25,7 @@ func name(f mailbox.Folder) string {
 
 // side is what stands beside every list: the folders and the labels.
 func (w *Pages) side(c *web.Call, o open, in inboxParams) (templates.MailSide, error) {
-	s := templates.MailSide{User: in.User, ManageURL: inboxParams{User: in.User}.at("/folders"), Bytes: o.box.Bytes, Quota: w.mail.Quota}
+	s := templates.MailSide{User: in.User, ManageURL: inboxParams{User: in.User}.at("/folders"), Bytes: o.box.Bytes, Quota: w.mail.Quota, More: templates.MailboxLinks(in.User, "")}
 	chosen := in.Label != "" || in.Starred && in.Folder == ""
 	for _, f := range ordered(o.all) {
 		l := templates.FolderLink{ID: f.ID, Label: f.Name, Icon: "folder", Depth: f.depth, Unread: int(f.Unread), Drop: name(f.Folder), Current: f.ID == o.folder.ID && f.Name == o.folder.Name && !chosen}
