@@ -22,6 +22,8 @@
 //	PageMessage       email_message       MessageView       email /messages/{id}
 //	PageFolders       email_folders       FoldersView       email /folders
 //	PageAddresses     email_addresses     AddressesView     email /addresses
+//	PageVacation      email_vacation      VacationView      email /vacation
+//	PageRules         email_rules         RulesView         email /rules
 //	PageCompose       email_compose       ComposeView       email /compose
 //	PageQueue         email_queue         QueueView         email /queue
 //	PageChaos         email_chaos         ChaosView         email /chaos

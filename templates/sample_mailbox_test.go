@@ -22,7 +22,25 @@ func mailboxSamples() []sample {
 		{Address: "dogetilose.hanopikaru@vezeuniqverse.com", Kind: "masked", Note: "raffle at the fair", Path: "/addresses/dogetilose.hanopikaru", Messages: 61, Spam: 58, Last: before(30 * time.Hour)}}}
 	refused := templates.AddressesView{Tools: templates.Tools{Mailbox: "nova@vezeuniqverse.com", User: "nova", Links: templates.MailboxLinks("nova", "/addresses")}, MaxAlias: 20, MaxMasked: 200, Addresses: []templates.AddressRow{main}, Name: "x", Note: "short",
 		Errors: templates.FieldErrors{"name": "must have three letters or more, and no + and no quotes", "": "This name is taken."}}
+	away := templates.VacationView{Tools: tools("/vacation"), Days: 7, Enabled: true, Active: true, From: "2026-11-20T08:00", To: "2026-12-01T08:00", Subject: "Out with the ship", Text: "I am out with the Kestrel.\nNova has the keys.", HTML: "<p>I am out with the Kestrel.</p>"}
+	wrongDays := templates.VacationView{Tools: tools("/vacation"), Days: 7, Enabled: true, From: "2026-12-20T08:00", To: "2026-12-01T08:00", Errors: templates.FieldErrors{"to_date": "must be later than from_date", "text": "is required: an answer says something"}}
+	over := away
+	over.Active, over.Over = false, true
+	rules := templates.RulesView{Tools: tools("/rules"), TryURL: "/rules?all=true", NewURL: "/rules", Rules: []templates.RuleRow{
+		{ID: 4, Position: 1, Name: "Receipts", Enabled: true, Any: true, Conditions: []string{"from contains yards.example", "subject matches *invoice*"}, Actions: []string{"move Receipts", "label bills"}, Hits: 31, LastHit: before(2 * time.Hour), EditURL: "/rules?edit=4", TryURL: "/rules?try=4"},
+		{ID: 9, Position: 2, Last: true, Name: "Crew", Conditions: []string{"auth is dmarc=pass", "from contains @vezeuniqverse.com"}, Actions: []string{"star"}, EditURL: "/rules?edit=9", TryURL: "/rules?try=9"}},
+		Tried: &templates.TriedView{Looked: 20, Hits: []templates.TriedRow{{Href: "/messages/440", Subject: "Invoice 2026-1107", From: "billing@yards.example", Rules: []string{"Receipts"}, Does: []string{"goes to Receipts", "gets the label bills"}}, {Href: "/messages/9", Rules: []string{"Crew"}}}}}
+	changed := rules
+	changed.Tried, changed.Edit = &templates.TriedView{Looked: 3}, templates.RuleForm{ID: 4, Name: "Receipts", Any: true, Conditions: "from contains yards.example\nsubject looks *invoice*", Actions: "move Receipts\nlabel bills"}
+	changed.Errors = templates.FieldErrors{"": "there are 100 rules", "conditions": "has \"subject looks *invoice*\": subject goes with contains, is, matches, regex"}
 	return []sample{
+		{templates.PageVacation, "", at("/vacation", "Away").With(away)},
+		{templates.PageVacation, "empty", at("/vacation", "Away").With(templates.VacationView{Tools: tools("/vacation"), Days: 7})},
+		{templates.PageVacation, "refused", at("/vacation", "Away").With(wrongDays)},
+		{templates.PageVacation, "over", at("/vacation", "Away").With(over)},
+		{templates.PageRules, "", at("/rules", "Rules").With(rules)},
+		{templates.PageRules, "empty", at("/rules", "Rules").With(templates.RulesView{Tools: tools("/rules"), NewURL: "/rules"})},
+		{templates.PageRules, "refused", at("/rules/4", "Rules").With(changed)},
 		{templates.PageAddresses, "", at("/addresses", "Addresses").With(addresses)},
 		{templates.PageAddresses, "empty", at("/addresses", "Addresses").With(templates.AddressesView{Tools: tools("/addresses"), MaxAlias: 20, MaxMasked: 200, Addresses: []templates.AddressRow{main}})},
 		{templates.PageAddresses, "refused", at("/addresses", "Addresses").With(refused)},

@@ -2,12 +2,15 @@ package templates
 
 import (
 	"net/url"
+	"strconv"
 	"time"
 )
 
 // The names of the pages of what a mailbox has besides its mail.
 const (
 	PageAddresses = "email_addresses" // AddressesView: email /addresses
+	PageVacation  = "email_vacation"  // VacationView: email /vacation
+	PageRules     = "email_rules"     // RulesView: email /rules
 )
 
 // MailboxLinks are the pages of what a mailbox has besides its mail, one of them the current; user is whom the links name, "" for
@@ -15,6 +18,8 @@ const (
 func MailboxLinks(user, current string) []Link {
 	links := []Link{
 		{Label: "Addresses", Href: "/addresses", Icon: "mail"},
+		{Label: "Away", Href: "/vacation", Icon: "reply"},
+		{Label: "Rules", Href: "/rules", Icon: "bolt"},
 	}
 	for i := range links {
 		l := &links[i]
@@ -71,4 +76,82 @@ func (r AddressRow) SpamShare() int64 {
 		return 0
 	}
 	return (100*r.Spam + r.Messages/2) / r.Messages
+}
+
+// VacationView is the page of the answer while away. Its form:
+//
+//	POST /vacation {enabled, from_date, to_date, subject, text, html, user}
+type VacationView struct {
+	Tools
+	Enabled bool
+	Active  bool   // enabled, and its time has come
+	Over    bool   // enabled, and its time has passed
+	From    string // "2026-12-24T08:00", UTC; "" is at once
+	To      string // the same; "" is for ever
+	Subject string
+	Text    string
+	HTML    string // "" is none
+	Days    int    // in which a sender gets one answer
+	Errors  FieldErrors
+}
+
+// RulesView is the page of a mailbox's rules. Its forms, each with user:
+//
+//	POST /rules {name, match, conditions, actions}
+//	POST /rules/{id} the same, or {enabled}, or {position} · /rules/{id}/delete
+type RulesView struct {
+	Tools
+	Rules  []RuleRow
+	Edit   RuleForm
+	Tried  *TriedView // nil: nothing was tried
+	TryURL string     // as Link.Href: the page with all rules tried
+	NewURL string     // as Link.Href: the page with an empty form
+	Errors FieldErrors
+}
+
+// RuleRow is one rule of a mailbox.
+type RuleRow struct {
+	ID                  int64
+	Position            int // from 1
+	Last                bool
+	Name                string
+	Enabled, Any        bool
+	Conditions, Actions []string // as the form takes them
+	Hits                int64
+	LastHit             time.Time
+	EditURL, TryURL     string // as Link.Href
+}
+
+// Before is the place above.
+func (r RuleRow) Before() int { return r.Position - 1 }
+
+// After is the place below.
+func (r RuleRow) After() int { return r.Position + 1 }
+
+// RuleForm is what the form of a rule holds.
+type RuleForm struct {
+	ID                  int64 // 0 is a new one
+	Name                string
+	Any                 bool
+	Conditions, Actions string // a line each
+}
+
+// Path is what the form posts to.
+func (f RuleForm) Path() string {
+	if f.ID == 0 {
+		return "/rules"
+	}
+	return "/rules/" + strconv.FormatInt(f.ID, 10)
+}
+
+// TriedView is what rules would do to mail that is there.
+type TriedView struct {
+	Looked int // messages
+	Hits   []TriedRow
+}
+
+// TriedRow is what would become of one message.
+type TriedRow struct {
+	Href, Subject, From string
+	Rules, Does         []string
 }

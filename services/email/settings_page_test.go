@@ -21,43 +21,33 @@ func (w *world) submit(path, token string, fields ...string) string {
 	return h.Get("Location")
 }
 
-// look opens a page as a browser does.
-func (w *world) look(path, token string) string {
-	w.t.Helper()
-	status, body, _ := w.call("GET", path, token, "", "Accept", "text/html")
-	if status != 200 {
-		w.t.Fatalf("GET %s: %d %s", path, status, body)
-	}
-	return body
-}
-
 func TestAddressesPage(t *testing.T) {
 	w := start(t, "")
-	if p := w.look("/inbox", "pilot"); !strings.Contains(p, `href="/addresses"`) {
+	if p := w.page(200, "/inbox", "pilot"); !strings.Contains(p, `href="/addresses"`) {
 		t.Error("the inbox does not lead to the addresses")
 	}
 	to := w.submit("/addresses", "pilot", "masked", "true", "note", "a <b>shop</b>")
-	p := w.look(to, "pilot")
+	p := w.page(200, to, "pilot")
 	address := regexp.MustCompile(`[a-z.]{21}@` + regexp.QuoteMeta(domain)).FindString(p)
 	if address == "" || !strings.Contains(p, "Yours: <strong>"+address) || !strings.Contains(p, "a &lt;b&gt;shop&lt;/b&gt;") {
 		t.Fatalf("what was made is not on %s: %s", to, p)
 	}
 	local, _, _ := strings.Cut(address, "@")
 	w.receive(mail("lamps", "1@example.org", "on sale"), address)
-	if p = w.look("/addresses", "pilot"); !strings.Contains(p, `data-label="Messages">1<`) || !strings.Contains(p, "0 %") {
+	if p = w.page(200, "/addresses", "pilot"); !strings.Contains(p, `data-label="Messages">1<`) || !strings.Contains(p, "0 %") {
 		t.Errorf("the mail that came is not counted: %s", p)
 	}
 	if to := w.submit("/addresses/"+local, "pilot", "enabled", "false"); to != "/addresses" {
 		t.Errorf("the switch leads to %s", to)
 	}
-	if p = w.look("/addresses", "pilot"); !strings.Contains(p, "Switch on") || w.tryReceive(mail("more", "2@example.org", "x"), address) == nil {
+	if p = w.page(200, "/addresses", "pilot"); !strings.Contains(p, "Switch on") || w.tryReceive(mail("more", "2@example.org", "x"), address) == nil {
 		t.Error("the address is not off")
 	}
 	w.submit("/addresses/"+local, "pilot", "note", "sold me")
 	if to := w.submit("/addresses/"+local+"/delete", "admin", "user", "pilot"); to != "/addresses?user=pilot" {
 		t.Errorf("the removal leads to %s", to)
 	}
-	if p = w.look("/addresses", "pilot"); strings.Contains(p, local) {
+	if p = w.page(200, "/addresses", "pilot"); strings.Contains(p, local) {
 		t.Error("the address is still there")
 	}
 	status, p, _ := w.call("POST", "/addresses", "pilot", "name=postmaster&note=mine", "Accept", "text/html")
@@ -66,5 +56,75 @@ func TestAddressesPage(t *testing.T) {
 	}
 	if status, _, _ := w.call("GET", "/addresses?user=pilot", "mallory", "", "Accept", "text/html"); status != 403 {
 		t.Errorf("another's addresses: %d", status)
+	}
+}
+
+func TestVacationPage(t *testing.T) {
+	w := start(t, "")
+	if p := w.page(200, "/vacation", "pilot"); !strings.Contains(p, `<span class="badge">off</span>`) {
+		t.Errorf("the page of somebody who never was away is %s", p)
+	}
+	if to := w.submit("/vacation", "pilot", "enabled", "true", "from_date", "2020-01-02T08:00", "to_date", "", "subject", "Out <b>", "text", "Back on Monday."); to != "/vacation" {
+		t.Errorf("the form leads to %s", to)
+	}
+	p := w.page(200, "/vacation", "pilot")
+	for _, want := range []string{"answering now", `value="2020-01-02T08:00"`, "Out &lt;b&gt;", "Back on Monday."} {
+		if !strings.Contains(p, want) {
+			t.Errorf("the page lacks %s: %s", want, p)
+		}
+	}
+	status, p, _ := w.call("POST", "/vacation", "pilot", "enabled=true&subject=Mine&text=+", "Accept", "text/html")
+	if status != 422 || !strings.Contains(p, "an answer says something") || !strings.Contains(p, `value="Mine"`) {
+		t.Errorf("an answer without text: %d %s", status, p)
+	}
+	w.submit("/vacation", "pilot", "text", "Back on Monday.")
+	if p = w.page(200, "/vacation", "pilot"); strings.Contains(p, "answering now") || !strings.Contains(p, "Back on Monday.") {
+		t.Errorf("the answer that was switched off is %s", p)
+	}
+}
+
+func TestRulesPage(t *testing.T) {
+	w := start(t, "")
+	w.receive(mail("invoice 7", "1@example.org", "pay"), at("pilot"))
+	if p := w.page(200, "/rules", "pilot"); !strings.Contains(p, "No rules yet") {
+		t.Errorf("the page without rules is %s", p)
+	}
+	w.submit("/rules", "pilot", "name", "Bills <b>", "match", "any", "conditions", "subject contains invoice\r\nfrom is x@example.org", "actions", "label bills\r\nstar")
+	w.submit("/rules", "pilot", "name", "Second", "match", "all", "conditions", "subject contains nothing", "actions", "read")
+	p := w.page(200, "/rules", "pilot")
+	if !strings.Contains(p, "1. Bills &lt;b&gt;") || !strings.Contains(p, "<code>from is x@example.org</code>") || !strings.Contains(p, "2. Second") || !strings.Contains(p, "When any of:") {
+		t.Fatalf("what was posted is not there: %s", p)
+	}
+	ids := regexp.MustCompile(`/rules\?edit=(\d+)`).FindAllStringSubmatch(p, -1)
+	first, second := ids[0][1], ids[1][1]
+	p = w.page(200, "/rules?try="+first, "pilot")
+	if !strings.Contains(p, "1 message looked at") || !strings.Contains(p, "gets the label bills, gets a star") || w.list("demo", "pilot").Messages[0].Starred {
+		t.Errorf("the rule that is tried: %s", p)
+	}
+	if p = w.page(200, "/rules?edit="+first, "pilot"); !strings.Contains(p, "subject contains invoice\nfrom is x@example.org</textarea>") || !strings.Contains(p, `action="/rules/`+first+`"`) {
+		t.Errorf("the form of a rule: %s", p)
+	}
+	w.submit("/rules/"+second, "pilot", "position", "1")
+	w.submit("/rules/"+second, "pilot", "enabled", "false")
+	if p = w.page(200, "/rules", "pilot"); !strings.Contains(p, "1. Second</span> <span class=\"badge\">off") {
+		t.Errorf("the rule was not moved and switched off: %s", p)
+	}
+	w.submit("/rules/"+first, "pilot", "name", "Bills", "match", "all", "conditions", "size over 1", "actions", "trash")
+	if p = w.page(200, "/rules", "pilot"); !strings.Contains(p, "2. Bills<") || !strings.Contains(p, "<code>size over 1</code>") || strings.Contains(p, "When any of:") {
+		t.Errorf("the rule was not changed: %s", p)
+	}
+	status, p, _ := w.call("POST", "/rules/"+first, "pilot", "name=Bills&conditions=colour+is+red&actions=star", "Accept", "text/html")
+	if status != 422 || !strings.Contains(p, "colour is red</textarea>") || !strings.Contains(p, "there is nothing of this name to ask for") || !strings.Contains(p, "Change the rule") {
+		t.Errorf("a wrong rule: %d %s", status, p)
+	}
+	if status, p, _ = w.call("POST", "/rules/"+first, "pilot", "position=1&match=odd", "Accept", "text/html"); status != 422 || !strings.Contains(p, "size over 1</textarea>") {
+		t.Errorf("a refused button does not show the rule as it is: %d %s", status, p)
+	}
+	w.submit("/rules/"+first+"/delete", "pilot")
+	if p = w.page(200, "/rules", "pilot"); strings.Contains(p, "Bills") {
+		t.Error("the rule is still there")
+	}
+	if status, _, _ := w.call("POST", "/rules/"+second+"/delete", "mallory", "user=mallory", "Accept", "text/html"); status != 404 {
+		t.Errorf("another's rule: %d", status)
 	}
 }

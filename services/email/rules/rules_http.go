@@ -16,7 +16,7 @@ const mostTried = 100
 func (s *Set[T]) Endpoints() []web.Endpoint {
 	read := web.NeedsToken("email.read")
 	read.Describe = "the user's own; others' with email.admin"
-	return []web.Endpoint{
+	return append(s.forms(),
 		web.Query("GET", "/api/rules", read, "A user's rules, in the order in which they are asked", s.list),
 		web.Command("POST", "/api/rules", read, "Add a rule", s.Store, s.add),
 		web.Command("PATCH", "/api/rules/{id}", read, "Change a rule, or its place", s.Store, s.change),
@@ -27,7 +27,7 @@ func (s *Set[T]) Endpoints() []web.Endpoint {
 		web.Command("DELETE", "/api/rules/runs/{id}", read, "Stop a run of rules; what it did stays", s.Store, s.stop),
 		web.Query("GET", "/api/vacation", read, "The answer that senders get while a user is away", s.vacation),
 		web.Command("PUT", "/api/vacation", read, "Set the answer that senders get, once a week each", s.Store, s.setVacation),
-	}
+	)
 }
 
 // userParams name a user.
