@@ -209,6 +209,9 @@ func TestBrowserRoomByKeyboard(t *testing.T) {
 	}
 	const up, down, esc, enter = kb.ArrowUp, kb.ArrowDown, kb.Escape, kb.Enter
 	press("/")
+	focus("the search", "#q")
+	p.do(chromedp.Blur(chromedp.CSS("#q")))
+	press("c")
 	focus("the field", "#text")
 	press("m", "i", "n", "e", enter)
 	p.settled("mine")

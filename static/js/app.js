@@ -176,6 +176,9 @@
     } else if (e.key === "/") {
       const f = $("[data-search], #text");
       if (f) { e.preventDefault(); f.focus(); }
+    } else if (e.key === "c" && $("[data-write]")) {
+      e.preventDefault();
+      $("[data-write]").focus();
     } else if (e.key === "?") {
       $("#help")?.showModal();
     } else if (e.key === "g") {
