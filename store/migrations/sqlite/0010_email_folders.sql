@@ -80,6 +80,38 @@ CREATE INDEX email_messages_raw ON email_messages (raw_id, mailbox_id);
 CREATE INDEX email_messages_thread ON email_messages (mailbox_id, thread_id, id);
 CREATE INDEX email_messages_modseq ON email_messages (mailbox_id, modseq);
 
+-- So are the ids of stored bytes, which others know them by.
+CREATE TABLE email_raw_new (
+	id           INTEGER PRIMARY KEY AUTOINCREMENT,
+	envelope_id  TEXT NOT NULL,
+	sha256       BLOB NOT NULL,
+	size         INTEGER NOT NULL,
+	body         BLOB,                        -- up to 256 KB; larger ones are in a file
+	file         TEXT,
+	prepended    BLOB NOT NULL,               -- the fields that our edge put before the body
+	mode         TEXT NOT NULL,
+	reverse_path TEXT NOT NULL,
+	recipients   TEXT NOT NULL,               -- JSON list
+	helo         TEXT NOT NULL,
+	remote_ip    TEXT NOT NULL,
+	tls          TEXT NOT NULL,
+	auth_user    TEXT NOT NULL,
+	received_at  INTEGER NOT NULL,
+	message_id   TEXT NOT NULL,
+	traceparent  TEXT NOT NULL,
+	auth         TEXT NOT NULL,               -- JSON: what the sender's checks found
+	faults       TEXT NOT NULL,               -- JSON list
+	spam_reasons TEXT NOT NULL,               -- JSON list
+	CHECK ((body IS NULL) <> (file IS NULL))
+) STRICT;
+
+INSERT INTO email_raw_new SELECT id, envelope_id, sha256, size, body, file, prepended, mode, reverse_path, recipients, helo, remote_ip, tls, auth_user, received_at,
+	message_id, traceparent, auth, faults, spam_reasons FROM email_raw ORDER BY id;
+DROP TABLE email_raw;
+ALTER TABLE email_raw_new RENAME TO email_raw;
+CREATE UNIQUE INDEX email_raw_file ON email_raw (file) WHERE file IS NOT NULL;
+CREATE INDEX email_raw_message_id ON email_raw (message_id, received_at) WHERE message_id <> '';
+
 -- Which messages are in which folder, in the order in which a folder is read.
 CREATE TABLE email_placed (
 	folder_id   INTEGER NOT NULL,

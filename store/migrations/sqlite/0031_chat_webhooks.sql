@@ -20,7 +20,7 @@ CREATE INDEX chat_webhooks_room ON chat_webhooks (room_id, id);
 
 -- What is to be delivered and what was: a row for each event and webhook.
 CREATE TABLE chat_deliveries (
-    id         INTEGER PRIMARY KEY,
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
     webhook_id INTEGER NOT NULL REFERENCES chat_webhooks (id) ON DELETE CASCADE,
     message_id TEXT    NOT NULL,              -- the header webhook-id: the same at every attempt
     type       TEXT    NOT NULL,

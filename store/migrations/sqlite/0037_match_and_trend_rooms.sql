@@ -1,7 +1,7 @@
 -- What the game has to tell chat, until chat has it; the rooms of matches; and the rooms of trends. Times are unix milliseconds.
 
 CREATE TABLE game_chat (
-    id         INTEGER PRIMARY KEY,
+    id         INTEGER PRIMARY KEY AUTOINCREMENT, -- chat knows an entry by it: never given twice
     match_id   INTEGER NOT NULL,           -- 0 for a notice
     kind       TEXT    NOT NULL CHECK (kind IN ('open', 'line', 'end', 'notice')),
     room       TEXT    NOT NULL,           -- name of a notice's room, '' for the match's
