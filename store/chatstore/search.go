@@ -24,7 +24,8 @@ var _ search.Store = Search{}
 const indexNext = `SELECT place, type, COALESCE(json_extract(payload, '$.message_id'), 0) FROM chat_events
 	WHERE place > (SELECT place FROM chat_fts_cursor) ORDER BY place LIMIT $1`
 
-// indexLines adds the lines whose ids are in the list of JSON to the index: one statement for all, as its own cost is higher than a line's.
+// indexLines adds the lines whose ids are in the list of JSON to the index. It is one statement for all: each INSERT … SELECT opens a savepoint
+// of its own, and at each of those FTS5 writes all that it has gathered into a segment, and then merges segments.
 const indexLines = `INSERT INTO chat_fts (rowid, text) SELECT m.id, m.text FROM json_each($1) AS j CROSS JOIN chat_messages m ON m.id = j.value
 	WHERE m.deleted_at = 0 AND m.text <> '' ORDER BY j.key`
 

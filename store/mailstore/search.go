@@ -23,15 +23,33 @@ func (s Store) NotIndexed(ctx context.Context, limit int) ([]mailbox.Message, er
 // Index adds documents and notes that all messages up to done are known.
 func (s Store) Index(ctx context.Context, docs []index.Document, done int64) error {
 	return s.db.Write(ctx, nil, func(tx *store.Tx) error {
+		ids := make([]int64, 0, len(docs))
 		for _, d := range docs {
-			_, err := tx.Exec(`INSERT INTO email_search (rowid, tags, subject, sender, recipients, body, files)
-				SELECT $1, $2, $3, $4, $5, $6, $7 WHERE EXISTS (SELECT 1 FROM email_messages WHERE id = $1)`,
+			ids = append(ids, d.Message)
+		}
+		rows, err := tx.Query(`SELECT m.id FROM json_each($1) AS j CROSS JOIN email_messages m ON m.id = j.value`, jsonList(ids))
+		there := map[int64]bool{}
+		_, err = store.CollectRows(rows, err, func(row store.RowScanner) (id int64, err error) {
+			err = row.Scan(&id)
+			there[id] = true
+			return id, err
+		})
+		if err != nil {
+			return err
+		}
+		for _, d := range docs {
+			if !there[d.Message] {
+				continue
+			}
+			// VALUES, as an INSERT … SELECT opens a savepoint of its own, and at each of those FTS5 writes all that it has
+			// gathered into a segment, and then merges segments.
+			_, err := tx.Exec(`INSERT INTO email_search (rowid, tags, subject, sender, recipients, body, files) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 				d.Message, boxWord(d.Mailbox)+" "+flagWords(d.Flags), d.Subject, d.Sender, d.Recipients, d.Body, d.Files)
 			if err != nil {
 				return err
 			}
 		}
-		_, err := tx.Exec(`UPDATE email_search_done SET message_id = $1 WHERE id = 1`, done)
+		_, err = tx.Exec(`UPDATE email_search_done SET message_id = $1 WHERE id = 1`, done)
 		return err
 	})
 }

@@ -24,8 +24,19 @@ const MaxText = 256 << 10
 // idleTime is how long a feeder that nobody wakes waits before it looks by itself.
 const idleTime = 5 * time.Second
 
-// batch is how many messages are indexed in one transaction.
-const batch = 64
+// batch is how many messages are indexed in one transaction, and batchText how much text ends one sooner, in bytes.
+const (
+	batch     = 256
+	batchText = 4 << 20
+)
+
+// How long the feeder waits for more before it indexes what came: a mail that comes alone is found at once, and while mail
+// keeps coming (busy messages at a time) it looks less and less often, as one large transaction costs far less than many small ones.
+const (
+	leastPause = 20 * time.Millisecond
+	mostPause  = time.Second
+	busy       = 16
+)
 
 // Document is the words of one message.
 type Document struct {
@@ -71,9 +82,10 @@ func (f *Feeder) Wake() {
 
 // Run feeds the index until ctx ends.
 func (f *Feeder) Run(ctx context.Context) {
+	pause := leastPause
 	for ctx.Err() == nil {
 		began := time.Now()
-		n, err := f.feed(ctx)
+		n, more, err := f.feed(ctx)
 		wait := 2 * time.Since(began) // deliveries come first: the writer is ours a third of the time at most
 		switch {
 		case ctx.Err() != nil:
@@ -81,7 +93,10 @@ func (f *Feeder) Run(ctx context.Context) {
 		case err != nil:
 			f.log.Error("the search index cannot be fed; it is tried again in a minute", "err", err.Error())
 			wait = time.Minute
-		case n < batch:
+		case !more:
+			if pause = min(2*pause, mostPause); n < busy {
+				pause = leastPause
+			}
 			idle := time.NewTimer(idleTime) // what is stored beside the deliveries, a report say, wakes nobody
 			select {
 			case <-ctx.Done():
@@ -89,7 +104,7 @@ func (f *Feeder) Run(ctx context.Context) {
 			case <-idle.C:
 			}
 			idle.Stop()
-			wait = 20 * time.Millisecond // what comes together is indexed together
+			wait = pause // what comes together is indexed together
 		}
 		t := time.NewTimer(wait)
 		select {
@@ -101,17 +116,20 @@ func (f *Feeder) Run(ctx context.Context) {
 	}
 }
 
-// feed indexes the next messages and returns how many there were.
-func (f *Feeder) feed(ctx context.Context) (int, error) {
+// feed indexes the next messages and returns how many those were, and whether there may be more.
+func (f *Feeder) feed(ctx context.Context) (n int, more bool, err error) {
 	list, err := f.store.NotIndexed(ctx, batch)
 	if err != nil || len(list) == 0 {
-		return 0, err
+		return 0, false, err
 	}
 	docs := make([]Document, 0, len(list))
-	for _, m := range list {
-		docs = append(docs, f.document(ctx, m))
+	for size := 0; len(docs) < len(list) && size < batchText; {
+		d := f.document(ctx, list[len(docs)])
+		docs = append(docs, d)
+		size += len(d.Body)
 	}
-	return len(list), f.store.Index(ctx, docs, list[len(list)-1].ID)
+	n = len(docs)
+	return n, n < len(list) || n == batch, f.store.Index(ctx, docs, list[n-1].ID)
 }
 
 // document reads the words of a message.
