@@ -23,6 +23,7 @@
 //	PageFolders       email_folders       FoldersView       email /folders
 //	PageAddresses     email_addresses     AddressesView     email /addresses
 //	PageVacation      email_vacation      VacationView      email /vacation
+//	PageJunk          email_junk          JunkView          email /junk
 //	PageRules         email_rules         RulesView         email /rules
 //	PageCompose       email_compose       ComposeView       email /compose
 //	PageQueue         email_queue         QueueView         email /queue

@@ -33,7 +33,16 @@ func mailboxSamples() []sample {
 	changed := rules
 	changed.Tried, changed.Edit = &templates.TriedView{Looked: 3}, templates.RuleForm{ID: 4, Name: "Receipts", Any: true, Conditions: "from contains yards.example\nsubject looks *invoice*", Actions: "move Receipts\nlabel bills"}
 	changed.Errors = templates.FieldErrors{"": "there are 100 rules", "conditions": "has \"subject looks *invoice*\": subject goes with contains, is, matches, regex"}
+	junk := templates.JunkView{Tools: tools("/junk"), Here: "/junk", JunkAt: 4.5, Default: 5, Own: true, Typed: "4.5", Spam: 12, Ham: 4, Needed: 8, Most: 200, Pager: templates.Pager{Next: "/junk?before=31"}, Messages: []templates.JunkRow{
+		{ID: 77, Subject: "You won a moon!!!", FromName: "Lunar lottery", From: "win@raffle.example", At: before(time.Hour), Score: 8.5, Reasons: []templates.JunkReason{{Score: 3, Text: "The author's domain says that this message is not from it (DMARC)."}, {Score: 6, Text: "The words of the message are like those of mail that you moved to Junk, or that you kept.", Detail: "98 % like junk, by moon, won"}, {Score: -0.5, Text: "This verified sender has written to you for a while, and none of it was junk."}, {Text: "A scanner did not answer in time; the message was judged without it."}}},
+		{ID: 31, From: "news@orbit.example", At: before(50 * time.Hour), Score: 1, Marked: true}},
+		Senders: []templates.ListedSender{{ID: 3, Sender: "raffle.example", Note: "no more moons"}, {ID: 2, Sender: "nova@vezeuniqverse.com", Allow: true}}}
+	wrongJunk := templates.JunkView{Tools: tools("/junk"), Here: "/junk?before=3", JunkAt: 5, Default: 5, Learnt: true, Typed: "99", Sender: "x y", Note: "why", Allow: true, Pager: templates.Pager{Prev: "/junk"}, Senders: junk.Senders[:1], Most: 1,
+		Errors: templates.FieldErrors{"": "There are 1,000 senders.", "sender": "must be an address or a domain", "junk_at": "must be from 1 to 50, or 0 for the installation's"}}
 	return []sample{
+		{templates.PageJunk, "", at("/junk", "Junk review").With(junk)},
+		{templates.PageJunk, "empty", at("/junk", "Junk review").With(templates.JunkView{Tools: tools("/junk"), Here: "/junk", JunkAt: 5, Default: 5, Needed: 8, Most: 200})},
+		{templates.PageJunk, "refused", at("/junk", "Junk review").With(wrongJunk)},
 		{templates.PageVacation, "", at("/vacation", "Away").With(away)},
 		{templates.PageVacation, "empty", at("/vacation", "Away").With(templates.VacationView{Tools: tools("/vacation"), Days: 7})},
 		{templates.PageVacation, "refused", at("/vacation", "Away").With(wrongDays)},

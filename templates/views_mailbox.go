@@ -10,6 +10,7 @@ import (
 const (
 	PageAddresses = "email_addresses" // AddressesView: email /addresses
 	PageVacation  = "email_vacation"  // VacationView: email /vacation
+	PageJunk      = "email_junk"      // JunkView: email /junk
 	PageRules     = "email_rules"     // RulesView: email /rules
 )
 
@@ -19,6 +20,7 @@ func MailboxLinks(user, current string) []Link {
 	links := []Link{
 		{Label: "Addresses", Href: "/addresses", Icon: "mail"},
 		{Label: "Away", Href: "/vacation", Icon: "reply"},
+		{Label: "Junk review", Href: "/junk", Icon: "alert"},
 		{Label: "Rules", Href: "/rules", Icon: "bolt"},
 	}
 	for i := range links {
@@ -154,4 +156,52 @@ type TriedView struct {
 type TriedRow struct {
 	Href, Subject, From string
 	Rules, Does         []string
+}
+
+// JunkView is the page of a mailbox's junk and of its filter. Its forms:
+//
+//	POST /messages/{id}/ham {next} · /messages/bulk {ids, do: delete, next}
+//	POST /junk/threshold {junk_at, user} · /junk/senders {sender, action, note, user} · /junk/senders/{id}/delete {user}
+type JunkView struct {
+	Tools
+	Here     string // as Link.Href: this very page
+	Messages []JunkRow
+	Pager    Pager
+	JunkAt   float64 // from this score on mail is junk
+	Default  float64 // … of everybody without an own one
+	Own      bool
+	Typed    string // in the field of the threshold; "" is 0: what everybody has
+	Spam     int    // messages that were learnt from
+	Ham      int
+	Needed   int // of each, before words count
+	Learnt   bool
+	Senders  []ListedSender
+	Most     int // Senders are cut off there
+	Sender   string
+	Note     string
+	Allow    bool
+	Errors   FieldErrors
+}
+
+// JunkRow is one message among the junk.
+type JunkRow struct {
+	ID                      int64
+	Subject, FromName, From string
+	At                      time.Time
+	Score                   float64
+	Marked                  bool // its owner said that it is junk
+	Reasons                 []JunkReason
+}
+
+// JunkReason is one reason for a score; below 0 it speaks for the message.
+type JunkReason struct {
+	Score        float64
+	Text, Detail string
+}
+
+// ListedSender is a sender that is allowed or blocked.
+type ListedSender struct {
+	ID           int64
+	Sender, Note string
+	Allow        bool
 }

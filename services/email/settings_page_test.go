@@ -3,6 +3,7 @@ package email_test
 import (
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -126,5 +127,47 @@ func TestRulesPage(t *testing.T) {
 	}
 	if status, _, _ := w.call("POST", "/rules/"+second+"/delete", "mallory", "user=mallory", "Accept", "text/html"); status != 404 {
 		t.Errorf("another's rule: %d", status)
+	}
+}
+
+func TestJunkPage(t *testing.T) {
+	w := start(t, "")
+	if p := w.page(200, "/junk", "pilot"); !strings.Contains(p, "No junk here") {
+		t.Errorf("the page without junk is %s", p)
+	}
+	w.submit("/junk/senders", "pilot", "sender", "Example.ORG", "action", "block", "note", "no <more>")
+	w.submit("/junk/threshold", "pilot", "junk_at", "4.5")
+	p := w.page(200, "/junk", "pilot")
+	for _, want := range []string{"example.org", "no &lt;more&gt;", `tone-bad">blocked`, `value="4.5"`, "junk from 4.50 points on"} {
+		if !strings.Contains(p, want) {
+			t.Errorf("the page lacks %s: %s", want, p)
+		}
+	}
+	var ids []string
+	for _, subject := range []string{"first <b>", "second"} {
+		id := w.deliver(plainEnvelope(at("pilot")), mail(subject, subject[:5]+"@example.org", "buy"), "pilot")
+		if w.folderOf(id) != "junk" {
+			t.Fatalf("blocked mail goes to %s", w.folderOf(id))
+		}
+		ids = append(ids, strconv.FormatInt(id, 10))
+	}
+	p = w.page(200, "/junk", "pilot")
+	if !strings.Contains(p, "first &lt;b&gt;") || !strings.Contains(p, "The sender is on your block list.") || !strings.Contains(p, ">&#43;20.0<") {
+		t.Errorf("the junk and its reasons are not there: %s", p)
+	}
+	if to := w.submit("/messages/"+ids[0]+"/ham", "pilot", "next", "/junk"); to != "/junk" {
+		t.Errorf("Not spam leads to %s", to)
+	}
+	if to := w.submit("/messages/bulk", "pilot", "ids", ids[1], "do", "delete", "next", "/junk"); to != "/junk" {
+		t.Errorf("Delete leads to %s", to)
+	}
+	if p = w.page(200, "/junk", "pilot"); !strings.Contains(p, "No junk here") || !strings.Contains(w.page(200, "/inbox", "pilot"), "first &lt;b&gt;") {
+		t.Errorf("what was decided is not done: %s", p)
+	}
+	entry := regexp.MustCompile(`/junk/senders/\d+/delete`).FindString(p)
+	w.submit(entry, "pilot")
+	status, p, _ := w.call("POST", "/junk/senders", "pilot", "sender=x+y&action=allow&note=mine", "Accept", "text/html")
+	if status != 422 || !strings.Contains(p, `value="x y"`) || !strings.Contains(p, `value="mine"`) || strings.Contains(p, "Example.ORG") || strings.Contains(p, entry) {
+		t.Errorf("a wrong sender: %d %s", status, p)
 	}
 }

@@ -24,7 +24,8 @@ func (s *Sorter) Endpoints() []web.Endpoint {
 		web.Query("GET", "/api/junk", read, "What is among the junk and why, newest first; by its sender if wanted", s.junk),
 		web.Query("POST", "/messages/{id}/spam", page, "The page's form: it is junk", s.markSpam).Redirect(s.Mail.Back),
 		web.Query("POST", "/messages/{id}/ham", page, "The page's form: it is no junk", s.markHam).Redirect(s.Mail.Back),
-	}, s.filter.Endpoints(), s.rules.Endpoints())
+		web.View("/junk", page, "What is among a user's junk and why, and what the filter was told", s.junkPage),
+	}, s.filter.Forms("/junk", s.junkAgain), s.filter.Endpoints(), s.rules.Endpoints())
 }
 
 type markParams struct {
