@@ -118,6 +118,9 @@ func words(text string) []string {
 // invisible characters part no words: accents split off by the decomposition, zero-width and
 // direction marks, soft hyphens, and letters that show nothing.
 func invisible(r rune) bool {
+	if r < utf8.RuneSelf { // nearly every letter: none of the tables has one of these
+		return false
+	}
 	switch r {
 	case 0x115f, 0x1160, 0x3164, 0xffa0: // Hangul fillers
 		return true

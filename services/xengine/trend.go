@@ -121,8 +121,10 @@ func (t *Trends) Hear(user int64, line string, now time.Time) []Trend {
 			all = all[1:]
 		}
 		t.terms[slug] = all
-		score, is := weight(all, now)
-		if is && now.Sub(t.told[slug]) >= trendAgain {
+		if now.Sub(t.told[slug]) < trendAgain {
+			continue // told of already: no need to count all that was said
+		}
+		if score, is := weight(all, now); is {
 			t.told[slug] = now
 			out = append(out, Trend{Slug: slug, Score: math.Round(score*10) / 10, Window: int(trendWindow.Seconds())})
 		}
@@ -135,6 +137,9 @@ func (t *Trends) Hear(user int64, line string, now time.Time) []Trend {
 
 // weight compares the window with the hour before it.
 func weight(all []mention, now time.Time) (score float64, is bool) {
+	if len(all) < trendPeople {
+		return 0, false // too few to be so many people
+	}
 	people := map[int64]bool{}
 	in, before := 0.0, 0.0
 	for _, m := range all {

@@ -16,6 +16,9 @@ import (
 // plain brings a text to NFKC without what shows nothing.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
+		if r < utf8.RuneSelf { // nearly every letter: none of these is among the others
+			return r
+		}
 		if unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Me, r) || r == 0x115f || r == 0x1160 || r == 0x3164 || r == 0xfe0f {
 			return -1
 		}
@@ -45,7 +48,7 @@ func split(s string) []string {
 	}
 	for _, r := range norm.NFKD.String(strings.ToLower(s)) {
 		switch {
-		case unicode.Is(unicode.Mn, r):
+		case r >= utf8.RuneSelf && unicode.Is(unicode.Mn, r):
 		case unicode.IsLetter(r) || unicode.IsDigit(r):
 			word.WriteRune(r)
 			letters++
