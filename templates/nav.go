@@ -45,7 +45,7 @@ func (p Page) Switcher() []SwitcherItem {
 func (p Page) Links() []Link {
 	nav := p.Nav
 	if nav == nil {
-		nav = DefaultNav(p.Service, p.User.Admin)
+		nav = DefaultNav(p.Service, p.User)
 	}
 	here, _, _ := strings.Cut(p.Path, "?")
 	out := make([]Link, len(nav))
@@ -69,8 +69,8 @@ func home(service string) string {
 	return ""
 }
 
-// DefaultNav returns the standard pages of a service.
-func DefaultNav(service string, admin bool) []Link {
+// DefaultNav returns the standard pages of a service for a user.
+func DefaultNav(service string, user User) []Link {
 	switch service {
 	case Game:
 		return []Link{
@@ -80,8 +80,11 @@ func DefaultNav(service string, admin bool) []Link {
 		}
 	case Email:
 		nav := []Link{{Label: "Inbox", Href: "/inbox", Icon: "inbox", Key: "i"}}
-		if admin {
-			nav = append(nav, Link{Label: "Queue", Href: "/queue", Icon: "send", Key: "q"}, Link{Label: "DNS", Href: "/dns", Icon: "shield", Key: "d"}, Link{Label: "Chaos", Href: "/chaos", Icon: "bolt", Key: "x"})
+		if user.Admin {
+			nav = append(nav, Link{Label: "Queue", Href: "/queue", Icon: "send", Key: "q"}, Link{Label: "DNS", Href: "/dns", Icon: "shield", Key: "d"})
+		}
+		if user.Admin || user.Demo {
+			nav = append(nav, Link{Label: "Chaos", Href: "/chaos", Icon: "bolt", Key: "x"})
 		}
 		return append(nav, Link{Label: "API", Href: "/docs", Icon: "book", Key: "a"})
 	case Chat, Desk:
@@ -93,7 +96,7 @@ func DefaultNav(service string, admin bool) []Link {
 		}
 	}
 	nav := []Link{{Label: "Services", Href: "/helm", Icon: "helm", Key: "s"}}
-	if admin {
+	if user.Admin {
 		nav = append(nav, Link{Label: "Users", Href: "/admin/users", Icon: "users", Key: "u"})
 	}
 	return append(nav,
