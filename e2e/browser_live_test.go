@@ -67,6 +67,9 @@ func TestBrowserRoomExchangesLines(t *testing.T) {
 		one.say(fmt.Sprintf("one says %d", i))
 		two.say(fmt.Sprintf("two says %d", i))
 	}
+	for _, p := range []*tab{one, two} { // lines are shown before they are stored
+		p.until("all lines are stored", `document.querySelectorAll(".line:not(.is-sending):not(.is-failed) .line-text").length === 12`)
+	}
 	s.hears(room, "all done")
 	a, z := one.settled("all done"), two.settled("all done")
 	if !slices.Equal(a, z) || len(a) != 13 {
