@@ -259,6 +259,7 @@ func TestSend(t *testing.T) {
 			}
 		}
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		if len(w.sent) != 0 || len(w.store.counts) != 2 {
 			t.Errorf("on the same day: %d reports, %v", len(w.sent), w.store.counts)
 		}
