@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -113,6 +114,7 @@ func FuzzParse(f *testing.F) {
 
 // memory is a Store.
 type memory struct {
+	mu      sync.Mutex // guards counts
 	reports []dmarcreport.Report
 	counts  map[dmarcreport.Key]int64
 }
@@ -133,6 +135,8 @@ func (m *memory) DMARCReports(context.Context, web.Paging) ([]dmarcreport.Report
 func (m *memory) DMARCDays(context.Context, time.Time) ([]dmarcreport.Day, error) { return nil, nil }
 
 func (m *memory) CountDMARC(_ context.Context, seen map[dmarcreport.Key]int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for k, n := range seen {
 		m.counts[k] += n
 	}
@@ -140,6 +144,8 @@ func (m *memory) CountDMARC(_ context.Context, seen map[dmarcreport.Key]int64) e
 }
 
 func (m *memory) DMARCDue(_ context.Context, today int64) (string, int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for k := range m.counts {
 		if k.Day < today {
 			return k.Domain, k.Day, nil
@@ -149,6 +155,8 @@ func (m *memory) DMARCDue(_ context.Context, today int64) (string, int64, error)
 }
 
 func (m *memory) DMARCCounts(_ context.Context, domain string, day int64, _ int) (map[dmarcreport.Key]int64, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	out := map[dmarcreport.Key]int64{}
 	for k, n := range m.counts {
 		if k.Domain == domain && k.Day == day {
@@ -159,6 +167,8 @@ func (m *memory) DMARCCounts(_ context.Context, domain string, day int64, _ int)
 }
 
 func (m *memory) DropDMARC(_ context.Context, domain string, day int64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for k := range m.counts {
 		if k.Domain == domain && k.Day == day {
 			delete(m.counts, k)
@@ -185,6 +195,7 @@ func (post) Deliver(context.Context, *smtpd.Envelope, *smtpd.Message) error { re
 // world is a desk in a bubble, and what it sent.
 type world struct {
 	store *memory
+	mu    sync.Mutex // guards sent and texts
 	sent  []*smtpd.Envelope
 	texts []string
 	mx    smtpd.Backend
@@ -197,6 +208,8 @@ func start(t *testing.T, z zone) *world {
 	d, err := dmarcreport.New(dmarcreport.Options{Store: w.store, Domain: "us.example", Send: true, Resolver: z, Log: slog.New(slog.DiscardHandler), Now: time.Now,
 		Deliver: func(_ context.Context, env *smtpd.Envelope, msg *smtpd.Message) error {
 			text, err := msg.Bytes()
+			w.mu.Lock()
+			defer w.mu.Unlock()
 			w.sent, w.texts = append(w.sent, env), append(w.texts, string(text))
 			return err
 		}})
@@ -259,10 +272,13 @@ func TestSend(t *testing.T) {
 			}
 		}
 		time.Sleep(2 * time.Minute)
-		synctest.Wait()
+		w.mu.Lock()
+		w.store.mu.Lock()
 		if len(w.sent) != 0 || len(w.store.counts) != 2 {
 			t.Errorf("on the same day: %d reports, %v", len(w.sent), w.store.counts)
 		}
+		w.store.mu.Unlock()
+		w.mu.Unlock()
 		time.Sleep(24 * time.Hour)
 		w.stop()
 		var to []string
