@@ -64,7 +64,7 @@ func token(states map[string]string) string {
 // watch calls tell with the states of the wanted types that changed, until it fails, ctx ends or the service stops. known is
 // the token that the client had; "" begins with what is now. idle, when not zero, is how often alive is called while nothing
 // happens.
-func (s *Service) watch(ctx context.Context, acct *account.Account, wanted []string, known string, idle time.Duration, alive func() error, tell func(changed map[string]string, now string) error) error {
+func (s *Service) watch(ctx context.Context, acct *account.Account, wanted []string, known string, idle time.Duration, ready, alive func() error, tell func(changed map[string]string, now string) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s.running.Go(func() {
@@ -82,6 +82,11 @@ func (s *Service) watch(ctx context.Context, acct *account.Account, wanted []str
 	last, err := s.states(ctx, acct)
 	if err != nil {
 		return err
+	}
+	if ready != nil { // not before the states are known: what changes from now on is told
+		if err := ready(); err != nil {
+			return err
+		}
 	}
 	if known != "" && known != token(last) {
 		if err := tell(only(last, wanted), token(last)); err != nil {
@@ -185,7 +190,6 @@ func (s *Service) eventSource(c *web.Call, w http.ResponseWriter, in eventSource
 	h.Set("Content-Type", "text/event-stream; charset=utf-8")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no")
-	w.WriteHeader(http.StatusOK)
 	rc := http.NewResponseController(w)
 	send := func(text string) error {
 		rc.SetWriteDeadline(time.Now().Add(10 * time.Second)) // a stuck reader is let go
@@ -194,8 +198,11 @@ func (s *Service) eventSource(c *web.Call, w http.ResponseWriter, in eventSource
 		}
 		return rc.Flush()
 	}
-	if send(": connected\n\n") != nil {
-		return nil
+	begun := false
+	ready := func() error {
+		begun = true
+		w.WriteHeader(http.StatusOK)
+		return send(": connected\n\n")
 	}
 	idle, alive := 30*time.Second, func() error { return send(": still here\n\n") }
 	if in.Ping > 0 {
@@ -204,7 +211,7 @@ func (s *Service) eventSource(c *web.Call, w http.ResponseWriter, in eventSource
 		alive = func() error { return send("event: ping\ndata: {\"interval\":" + strconv.Itoa(seconds) + "}\n\n") }
 	}
 	ended := errors.New("told once")
-	s.watch(c.Context(), own, wanted, c.Request.Header.Get("Last-Event-ID"), idle, alive, func(changed map[string]string, now string) error {
+	err = s.watch(c.Context(), own, wanted, c.Request.Header.Get("Last-Event-ID"), idle, ready, alive, func(changed map[string]string, now string) error {
 		data, err := proto.Marshal(stateChange(own, changed))
 		if err != nil {
 			return err
@@ -221,5 +228,8 @@ func (s *Service) eventSource(c *web.Call, w http.ResponseWriter, in eventSource
 		}
 		return nil
 	})
-	return nil // however it ended, its reader saw it
+	if begun {
+		return nil // however it ended, its reader saw it
+	}
+	return err
 }

@@ -165,7 +165,15 @@ func (k *socket) enable(wanted *[]string, known string) {
 		}
 		return k.conn.Send(ctx, data)
 	}
-	k.s.running.Go(func() { k.s.watch(ctx, k.own, names, known, 0, nil, tell) })
+	begun := make(chan struct{})
+	k.s.running.Go(func() {
+		early := true
+		k.s.watch(ctx, k.own, names, known, 0, func() error { early = false; close(begun); return nil }, nil, tell)
+		if early {
+			close(begun)
+		}
+	})
+	<-begun // what the client asks next is answered when it is told of changes already
 }
 
 func (k *socket) disable() {
