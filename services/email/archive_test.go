@@ -121,7 +121,7 @@ func FuzzMbox(f *testing.F) {
 		n := 0
 		err := archive.ReadMbox(strings.NewReader(text), func(m archive.Message, err error) {
 			n++
-			if err == nil && !bytes.HasSuffix(m.Raw, []byte("\r\n")) {
+			if err == nil && len(m.Raw) > 0 && !bytes.HasSuffix(m.Raw, []byte("\r\n")) { // an empty one is refused where it is put into a folder
 				t.Errorf("message %d has no line end: %q", n, m.Raw)
 			}
 		})
