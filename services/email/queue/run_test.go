@@ -221,6 +221,13 @@ func (h *host) Deliver(ctx context.Context, job queue.Job) queue.Result {
 	}
 }
 
+// attempts returns how many there were so far.
+func (h *host) attempts() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.at)
+}
+
 func (h *host) count(domain string, n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -349,8 +356,11 @@ func TestBrokenStore(t *testing.T) {
 		m.mu.Lock()
 		m.broken = nil
 		m.mu.Unlock()
-		if m.asked < 9 || m.asked > 11 {
-			t.Errorf("in ten minutes the store was asked %d times", m.asked)
+		m.mu.Lock()
+		asked := m.asked
+		m.mu.Unlock()
+		if asked < 9 || asked > 11 {
+			t.Errorf("in ten minutes the store was asked %d times", asked)
 		}
 		time.Sleep(2 * time.Minute)
 		stop()
@@ -429,7 +439,7 @@ func TestEverythingIsLeftAlone(t *testing.T) {
 		}
 		q, stop := begin(t, m, h, &office{})
 		time.Sleep(4 * time.Minute)
-		if n := len(h.at); n > queue.Workers {
+		if n := h.attempts(); n > queue.Workers {
 			t.Errorf("%d attempts", n)
 		}
 		m.mu.Lock()
@@ -463,8 +473,10 @@ func TestClockSetBack(t *testing.T) {
 		time.Sleep(time.Minute)
 		back.Store(int64(24 * time.Hour))
 		time.Sleep(time.Hour)
+		m.mu.Lock()
 		asked := m.looked
-		if n := len(h.at); n != 1 {
+		m.mu.Unlock()
+		if n := h.attempts(); n != 1 {
 			t.Errorf("%d attempts while the clock is behind", n)
 		}
 		if asked > 200 {
@@ -475,7 +487,7 @@ func TestClockSetBack(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if n := len(h.at); n < 3 {
+		if n := h.attempts(); n < 3 {
 			t.Errorf("%d attempts when the clock has caught up", n)
 		}
 	})

@@ -40,7 +40,7 @@ func (q Query) Excerpt(text string, column Column, most int) (excerpt string, fo
 		}
 	}
 	end := min(from+most, len(text))
-	for end < len(text) && text[end]&0xc0 == 0x80 {
+	for end > from && end < len(text) && text[end]&0xc0 == 0x80 {
 		end--
 	}
 	excerpt = strings.Join(strings.Fields(text[from:end]), " ")
