@@ -130,6 +130,10 @@ func TestHiddenLines(t *testing.T) {
 	if got := w.finds("pilot", "dies"); got != "" {
 		t.Errorf("the search finds %q", got)
 	}
+	// The page's form leads back to the page that it stands on.
+	if a := w.call("POST", "/moderation/queue/1/approve", "agent", "reason=fine", "Accept", "text/html"); a.status != 303 || a.header.Get("Location") != "/moderation/queue" {
+		t.Errorf("the form is answered %d and leads to %q", a.status, a.header.Get("Location"))
+	}
 }
 
 func TestTheQueue(t *testing.T) {

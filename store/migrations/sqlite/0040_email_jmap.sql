@@ -71,19 +71,3 @@ CREATE TABLE email_jmap_submissions (
 ) STRICT;
 
 CREATE INDEX email_jmap_submissions_mailbox ON email_jmap_submissions (mailbox_id);
-
-CREATE TABLE email_jmap_pushes (
-	id         TEXT PRIMARY KEY,              -- random
-	user_name  TEXT NOT NULL,
-	device     TEXT NOT NULL,
-	url        TEXT NOT NULL,
-	p256dh     TEXT NOT NULL,                 -- '' without encryption
-	auth       TEXT NOT NULL,
-	code       TEXT NOT NULL,
-	verified   INTEGER NOT NULL,
-	expires_at INTEGER NOT NULL,
-	types      TEXT NOT NULL,                 -- JSON list; null is all
-	created_at INTEGER NOT NULL
-) STRICT;
-
-CREATE INDEX email_jmap_pushes_user ON email_jmap_pushes (user_name);
