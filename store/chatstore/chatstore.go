@@ -195,6 +195,13 @@ func (s Store) Unpublished(ctx context.Context, after int64, limit int) ([]live.
 	return store.CollectRows(rows, err, scanEvent)
 }
 
+// Newest returns the place of the newest event of all rooms, 0 for none.
+func (s Store) Newest(ctx context.Context) (int64, error) {
+	var place int64
+	err := s.db.QueryRow(ctx, `SELECT COALESCE(MAX(place), 0) FROM chat_events`).Scan(&place)
+	return place, store.Failed(err)
+}
+
 // LastPublished returns the highest seq of the room whose event has an id, 0 for none.
 func (s Store) LastPublished(ctx context.Context, room int64) (int64, error) {
 	var seq int64

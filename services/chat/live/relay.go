@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"log/slog"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,6 +39,8 @@ type Log interface {
 	// Unpublished returns events of all rooms whose id is not known, in the order of commits:
 	// those with Place above after.
 	Unpublished(ctx context.Context, after int64, limit int) ([]Logged, error)
+	// Newest returns the place of the newest event of all rooms, 0 for none.
+	Newest(ctx context.Context) (int64, error)
 	// SavePublished writes down the ids that the hub gave.
 	SavePublished(ctx context.Context, ids []Published) error
 }
@@ -80,6 +83,7 @@ type Relay struct {
 	kick  chan struct{}     // there is something to save
 	after func(event.Event) // is told of each event of a room after its sockets
 	reads atomic.Int64      // of the log, for sockets
+	first start
 
 	saving sync.Mutex // held while ids are written, and while the log is searched for those that miss
 	mu     sync.Mutex // guards everything below
@@ -88,9 +92,29 @@ type Relay struct {
 	ready  chan struct{} // closed while the hub has told of all that the log holds
 }
 
-// NewRelay returns a relay; after is told of each event of a room after its sockets.
+// start is the moment at which a relay was made: events up to newest are of a time before it, and sub tells of those
+// after it. Without it, where the store or the hub did not answer, sub is nil.
+type start struct {
+	sub    hub.Subscription
+	newest int64
+}
+
+// NewRelay returns a relay; after is told of each event of a room after its sockets. It listens from now on, so that
+// what rooms take before Run begins is neither missed nor published twice.
 func NewRelay(store Log, h hub.Hub, edge *ws.Edge, log *slog.Logger, after func(event.Event)) *Relay {
-	return &Relay{after: after, store: store, hub: h, edge: edge, log: log, kick: make(chan struct{}, 1), feeds: map[int64]*feed{}, ready: make(chan struct{})}
+	r := &Relay{after: after, store: store, hub: h, edge: edge, log: log, kick: make(chan struct{}, 1), feeds: map[int64]*feed{}, ready: make(chan struct{})}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	sub, err := h.Subscribe(context.Background(), event.StreamChat, nil)
+	if err != nil {
+		return r // Run asks again and says what is wrong
+	}
+	if r.first.newest, err = store.Newest(ctx); err != nil {
+		sub.Close()
+		return r
+	}
+	r.first.sub = sub
+	return r
 }
 
 // Run relays until ctx ends or the hub is closed, and then writes down the ids that it knows.
@@ -111,12 +135,18 @@ func (r *Relay) Run(ctx context.Context) error {
 // after falling too far behind, the log says what is missing, and that is published again.
 func (r *Relay) listen(ctx context.Context) error {
 	var from *hub.Position
+	begin := r.first
 	for {
-		sub, err := r.hub.Subscribe(ctx, event.StreamChat, from)
+		sub, upTo, err := begin.sub, begin.newest, error(nil)
+		if sub == nil {
+			upTo = math.MaxInt64
+			sub, err = r.hub.Subscribe(ctx, event.StreamChat, from)
+		}
+		begin.sub = nil
 		if err == nil {
 			if from == nil || !sub.Recovered() {
 				from = nil
-				err = r.repair(ctx)
+				err = r.repair(ctx, upTo)
 			}
 			if err == nil {
 				r.setReady(true)
@@ -165,25 +195,25 @@ func (r *Relay) follow(ctx context.Context, sub hub.Subscription, from **hub.Pos
 	}
 }
 
-// repair publishes what the log holds and nobody heard of. The subscription has begun already, so
+// repair publishes what the log holds up to a place and nobody heard of. The subscription has begun already, so
 // what is committed meanwhile comes through it. Until repair is done no socket joins a room.
-func (r *Relay) repair(ctx context.Context) error {
+func (r *Relay) repair(ctx context.Context, upTo int64) error {
 	r.setReady(false)
 	var place int64
 	for {
-		rows, err := r.republish(ctx, place)
+		rows, err := r.republish(ctx, place, upTo)
 		if err != nil {
 			return err
 		}
-		if len(rows) < LogPage {
+		if len(rows) < LogPage || rows[len(rows)-1].Place >= upTo {
 			return nil
 		}
 		place = rows[len(rows)-1].Place
 	}
 }
 
-// republish publishes a page of events that have no id, and returns the page.
-func (r *Relay) republish(ctx context.Context, place int64) ([]Logged, error) {
+// republish publishes a page of events that have no id, those up to a place, and returns the page.
+func (r *Relay) republish(ctx context.Context, place, upTo int64) ([]Logged, error) {
 	r.saving.Lock() // nothing moves from memory into the log while the two are compared
 	defer r.saving.Unlock()
 	rows, err := r.store.Unpublished(ctx, place, LogPage)
@@ -191,7 +221,7 @@ func (r *Relay) republish(ctx context.Context, place int64) ([]Logged, error) {
 		return nil, err
 	}
 	for _, row := range rows {
-		if r.idOf(row.Room, row.Seq) != 0 {
+		if row.Place > upTo || r.idOf(row.Room, row.Seq) != 0 {
 			continue
 		}
 		id, err := r.hub.Publish(ctx, event.StreamChat, row.Event)
@@ -199,8 +229,7 @@ func (r *Relay) republish(ctx context.Context, place int64) ([]Logged, error) {
 			return nil, err
 		}
 		row.ID, row.Data = id, event.Encode(row.Event, id, r.hub.Epoch())
-		r.heard(row)
-		r.after(row.Event)
+		r.heard(row) // now, so that it is known when the rooms open; the subscription hands it on
 	}
 	return rows, nil
 }

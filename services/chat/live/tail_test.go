@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,6 +21,7 @@ import (
 type book struct {
 	mu    sync.Mutex
 	rows  []live.Logged
+	saved map[int64]bool // by seq: its id is in the log
 	reads int
 }
 
@@ -43,15 +45,44 @@ func (b *book) LastPublished(context.Context, int64) (int64, error) {
 	return int64(len(b.rows)), nil
 }
 
-func (*book) Unpublished(context.Context, int64, int) ([]live.Logged, error) { return nil, nil }
-func (*book) SavePublished(context.Context, []live.Published) error          { return nil }
+// Unpublished are the rows that no id was saved for.
+func (b *book) Unpublished(_ context.Context, after int64, limit int) ([]live.Logged, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var out []live.Logged
+	for _, r := range b.rows {
+		if !b.saved[r.Seq] && r.Place > after && len(out) < limit {
+			r.ID = 0
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+func (b *book) Newest(context.Context) (int64, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return int64(len(b.rows)), nil
+}
+
+func (b *book) SavePublished(_ context.Context, ids []live.Published) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, p := range ids {
+		if b.saved == nil {
+			b.saved = map[int64]bool{}
+		}
+		b.saved[p.Seq] = true
+	}
+	return nil
+}
 
 // say writes an event into the book and gives it to the hub, as a commit does.
 func (b *book) say(t *testing.T, h hub.Hub, typ, text string) {
 	t.Helper()
 	b.mu.Lock()
 	ev := event.Event{Type: typ, Room: 7, Seq: int64(len(b.rows)) + 1, At: time.Now(), Payload: json.RawMessage(`{"text":"` + text + `"}`)}
-	b.rows = append(b.rows, live.Logged{Event: ev})
+	b.rows = append(b.rows, live.Logged{Event: ev, Place: ev.Seq})
 	b.mu.Unlock()
 	id, err := h.Publish(t.Context(), event.StreamChat, ev)
 	if err != nil {
@@ -60,6 +91,51 @@ func (b *book) say(t *testing.T, h hub.Hub, typ, text string) {
 	b.mu.Lock()
 	b.rows[ev.Seq-1].ID = id
 	b.mu.Unlock()
+}
+
+// What a room takes between the making of the relay and its Run is told once; what an earlier process did not tell is told now.
+func TestWhatComesBeforeRunIsToldOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, err := hub.NewLocal(t.Context(), hub.LocalOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b := &book{rows: []live.Logged{{Event: event.Event{Type: event.ChatMessageCreated, Room: 7, Seq: 1}, Place: 1}}} // the process ended before it was told
+		var after []int64
+		relay := live.NewRelay(b, h, ws.NewEdge(ws.EdgeOptions{}), slog.New(slog.DiscardHandler), func(ev event.Event) { after = append(after, ev.Seq) })
+		sub, err := h.Subscribe(t.Context(), event.StreamChat, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 3 {
+			b.say(t, h, event.ChatMessageCreated, fmt.Sprint("line ", i+2))
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error)
+		go func() { ended <- relay.Run(ctx) }()
+		time.Sleep(time.Second) // the bubble's clock
+		stop()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		h.Close()
+		var told []int64
+		for {
+			m, err := sub.Next(t.Context())
+			if err != nil {
+				break
+			}
+			told = append(told, m.Seq)
+		}
+		slices.Sort(told)
+		if !slices.Equal(told, []int64{1, 2, 3, 4}) {
+			t.Errorf("the hub told of %d", told)
+		}
+		slices.Sort(after)
+		if !slices.Equal(after, []int64{1, 2, 3, 4}) {
+			t.Errorf("the relay heard of %d", after)
+		}
+	})
 }
 
 // A crowd that comes back reads the log of its room once, however many they are; what is told meanwhile comes from memory,
@@ -72,10 +148,10 @@ func TestACrowdReadsTheLogOnce(t *testing.T) {
 		}
 		edge := ws.NewEdge(ws.EdgeOptions{})
 		b := &book{}
-		relay := live.NewRelay(b, h, edge, slog.New(slog.DiscardHandler), func(event.Event) {})
 		for i := range 300 {
 			b.say(t, h, event.ChatMessageCreated, fmt.Sprint("line ", i+1))
 		}
+		relay := live.NewRelay(b, h, edge, slog.New(slog.DiscardHandler), func(event.Event) {})
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error)
 		go func() { ended <- relay.Run(ctx) }()
