@@ -70,7 +70,7 @@ func (office) Tell(context.Context, queue.Entry, queue.Outcome) (func(mailbox.Tx
 	return nil, nil
 }
 
-func (office) TakenBack(mailbox.Tx, queue.Entry) error { return nil }
+func (office) TakenBack(context.Context, mailbox.Tx, []queue.Entry) (int64, error) { return 0, nil }
 
 func (office) Gone([]string) {}
 

@@ -93,7 +93,7 @@ type EmailQueue struct {
 // EmailScheduled is a mail that waits for its time.
 type EmailScheduled struct {
 	QueueID    string   `json:"queue_id"`
-	MessageID  int64    `json:"message_id"` // the sender's copy
+	MessageID  int64    `json:"message_id"` // the sender's copy; once it is taken back, the draft
 	User       string   `json:"user"`
 	SendAt     Time     `json:"send_at"`
 	Recipients []string `json:"recipients"`

@@ -38,7 +38,7 @@
 //
 // Mail for later (send_at, undo_seconds) is stored with its copy at once, and waits in the queue for all its recipients, also the
 // ones here; they get it in the transaction that writes the result. Until its time it can be taken back, whole, and
-// its copy is a draft then.
+// is a draft then, with its Bcc.
 //
 // What cannot be delivered comes back as a report (RFC 3464) from postmaster into the mailbox of
 // whoever sent it, in the transaction that writes the result; there is never a report about a report. A copy and a report

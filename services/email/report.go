@@ -14,6 +14,7 @@ import (
 	"uniqverse/services/email/mime"
 	"uniqverse/services/email/queue"
 	"uniqverse/services/email/reading"
+	"uniqverse/services/email/recall"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/header"
 	"uniqverse/smtpd/senderauth"
@@ -130,25 +131,8 @@ func alsoInbox(tx mailbox.Tx, m mailbox.Message) (mailbox.Message, error) {
 }
 
 // TakenBack makes a draft of the sender's copy of a mail that is not sent after all.
-func (o office) TakenBack(tx mailbox.Tx, e queue.Entry) error {
-	m, err := tx.MessageByID(e.MessageID)
-	if errs.Is(err, errs.NotFound) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if err := relabel(tx, e, ""); err != nil {
-		return err
-	}
-	drafts, err := tx.FolderByRole(m.MailboxID, mailbox.RoleDrafts)
-	if err != nil {
-		return err
-	}
-	if m, err = tx.Place(m, []int64{drafts.ID}); err != nil {
-		return err
-	}
-	return tx.SetKeywords(m, append(slices.Clone(m.Keywords), mailbox.KeywordDraft))
+func (o office) TakenBack(ctx context.Context, tx mailbox.Tx, mail []queue.Entry) (int64, error) {
+	return recall.Draft(ctx, tx, mail, labelScheduled, o.s.content)
 }
 
 // relabel changes the sender's copy of a mail that waited for its time.

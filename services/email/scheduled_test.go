@@ -3,6 +3,7 @@ package email_test
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"uniqverse/internal/api"
 	"uniqverse/internal/event"
 	"uniqverse/services/email"
+	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/queue"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/senderauth"
@@ -104,6 +106,64 @@ func TestUndoSend(t *testing.T) {
 	for _, bad := range []string{`{"to":["pilot"],"text":"x","send_at":"2001-01-01T00:00:00Z"}`, `{"to":["pilot"],"text":"x","send_at":"tomorrow"}`, `{"to":["pilot"],"text":"x","send_at":"2999-01-01T00:00:00Z"}`,
 		`{"to":["pilot"],"text":"x","undo_seconds":601}`, `{"to":["pilot"],"text":"x","undo_seconds":-1}`, `{"to":["pilot"],"text":"x","undo_seconds":9,"send_at":"2999-01-01T00:00:00Z"}`} {
 		w.json("POST", "/api/send", "writer", bad, 422, nil)
+	}
+}
+
+// What is taken back is a draft with everybody who was to get it, also those whom nobody was to see, whatever its size. Those who
+// were to get it never learn of them.
+func TestUndoKeepsBcc(t *testing.T) {
+	w := start(t, "")
+	w.peer.result = queue.Result{Verdict: queue.Delivered, Reply: "250 ok"}
+	w.run()
+	for _, size := range []int{10, email.MaxInRow + 1000} {
+		text := strings.Repeat("0123456789 12345\n", size/17+1)
+		var first api.EmailSent
+		w.json("POST", "/api/send", "writer", `{"to":["Bob <Bob@Example.org>"],"cc":["pilot"],"subject":"start","text":"x"}`, 202, &first)
+		body, err := json.Marshal(map[string]any{"to": []string{"Bob <Bob@Example.org>"}, "cc": []string{"pilot"}, "bcc": []string{"eve@example.net", "mallory", "Bob@example.org"},
+			"subject": "Re: start", "text": text, "in_reply_to": "<" + first.MessageID + ">", "undo_seconds": 60})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sent api.EmailSent
+		w.json("POST", "/api/send", "writer", string(body), 202, &sent)
+		raw := func(id int64) string {
+			t.Helper()
+			status, raw, _ := w.call("GET", fmt.Sprintf("/api/messages/%d/raw", id), "writer", "")
+			if status != 200 {
+				t.Fatalf("message %d: %d", id, status)
+			}
+			return raw
+		}
+		if strings.Contains(raw(sent.ID), "eve") {
+			t.Error("what is to be sent tells of the Bcc")
+		}
+		row := func(id int64) (m api.EmailMessage) {
+			w.json("GET", fmt.Sprintf("/api/messages/%d", id), "writer", "", 200, &m)
+			return m
+		}
+		was := row(sent.ID)
+		var back api.EmailScheduled
+		w.json("POST", "/api/scheduled/"+sent.QueueID+"/cancel", "writer", "", 200, &back)
+		if len(back.Recipients) != 4 {
+			t.Errorf("%+v", back)
+		}
+		draft := raw(back.MessageID)
+		if !strings.HasPrefix(draft, "Bcc: eve@example.net,\r\n mallory@"+domain+"\r\nFrom: ") || !strings.HasSuffix(draft, strings.ReplaceAll(text, "\n", "\r\n")) || strings.Contains(draft, "DKIM-Signature") {
+			t.Errorf("the draft is %.900s", draft)
+		}
+		now := row(back.MessageID)
+		if now.ThreadID != was.ThreadID || len(now.Labels) != 0 || now.Subject != "Re: start" || now.Unread || !slices.Contains(now.Keywords, mailbox.KeywordDraft) || now.Size != int64(len(draft)) {
+			t.Errorf("it was %+v and is %+v", was, now)
+		}
+		w.json("GET", fmt.Sprintf("/api/messages/%d", sent.ID), "writer", "", 404, nil)
+		var folders api.EmailFolders
+		w.json("GET", "/api/folders?user=writer", "writer", "", 200, &folders)
+		for _, f := range folders.Folders {
+			if f.Role == "drafts" && f.Messages != 1 {
+				t.Errorf("%d drafts", f.Messages)
+			}
+		}
+		w.json("DELETE", fmt.Sprintf("/api/messages/%d?forever=true", back.MessageID), "writer", "", 200, nil)
 	}
 }
 

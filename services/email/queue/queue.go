@@ -137,8 +137,9 @@ type Office[T Tx] interface {
 	// Tell prepares what an outcome means to the sender. The function is run in the transaction that writes the
 	// entry; it may be nil.
 	Tell(ctx context.Context, e Entry, o Outcome) (func(tx T) error, error)
-	// TakenBack marks what the sender has of an entry that they took back before its time.
-	TakenBack(tx T, e Entry) error
+	// TakenBack makes a draft of what the sender has of a mail that they took back before its time, of which mail holds every
+	// entry, and returns its id; 0 when they have nothing of it any more.
+	TakenBack(ctx context.Context, tx T, mail []Entry) (int64, error)
 	// Gone removes files of messages that nothing refers to any more.
 	Gone(files []string)
 }

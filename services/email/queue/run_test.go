@@ -196,7 +196,7 @@ func (o *office) Tell(_ context.Context, _ queue.Entry, out queue.Outcome) (func
 
 func (o *office) Gone([]string) {}
 
-func (o *office) TakenBack(memoryTx, queue.Entry) error { return nil }
+func (o *office) TakenBack(context.Context, memoryTx, []queue.Entry) (int64, error) { return 0, nil }
 
 // host makes attempts: each takes a while, and ends with result.
 type host struct {

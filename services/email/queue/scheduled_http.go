@@ -87,8 +87,9 @@ func (q *Queue[T]) takeBack(c *web.Call, tx T, in takeBackParams) (api.EmailSche
 		if err := tx.SaveEntry(was, e); err != nil {
 			return out, err
 		}
-		out.MessageID, out.User, out.SendAt = e.MessageID, e.User, api.TimeOf(e.NotBefore)
+		out.User, out.SendAt = e.User, api.TimeOf(e.NotBefore)
 		out.Recipients = append(out.Recipients, e.Recipient)
 	}
-	return out, q.Office.TakenBack(tx, list[0])
+	out.MessageID, err = q.Office.TakenBack(c.Context(), tx, list)
+	return out, err
 }

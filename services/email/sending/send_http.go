@@ -252,7 +252,11 @@ func (s *Sender) recipients(c *web.Call, d draft) (to, cc []mail.Address, all []
 			if err != nil {
 				return nil, nil, nil, err
 			}
-			if !slices.Contains(all, a.Address) {
+			same := func(b string) bool { // whoever is named twice gets it once
+				l, d := mailbox.Split(b)
+				return l == local && strings.EqualFold(d, domain)
+			}
+			if !slices.ContainsFunc(all, same) {
 				all = append(all, a.Address)
 			}
 			if l.shown != nil {
