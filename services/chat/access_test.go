@@ -14,6 +14,7 @@ import (
 
 	"uniqverse/internal/event"
 	"uniqverse/store/chatstore"
+	"uniqverse/store/storetest"
 )
 
 // step is one call of a table and its answer.
@@ -331,7 +332,7 @@ func TestARemovedMemberStopsHearing(t *testing.T) {
 
 // What is not for everybody says so on the hub, also when it is published again after a kill.
 func TestPrivateEventsNameTheirAudience(t *testing.T) {
-	dir := t.TempDir()
+	dir := storetest.Dir(t)
 	w := start(t, dir)
 	sub, err := w.hub.Subscribe(context.Background(), event.StreamChat, nil)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"uniqverse/services/chat"
 	"uniqverse/services/chat/moderation"
 	"uniqverse/store"
+	"uniqverse/store/storetest"
 )
 
 // lines returns all lines of a room, oldest first.
@@ -263,7 +264,7 @@ func (w *world) forgetAnswers() {
 }
 
 func TestASendIsStoredOnceForGood(t *testing.T) {
-	dir := t.TempDir()
+	dir := storetest.Dir(t)
 	w := start(t, dir)
 	w.room("a")
 	w.room("b")

@@ -17,6 +17,7 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/services/chat"
 	"uniqverse/services/chat/live"
+	"uniqverse/store/storetest"
 )
 
 // dial opens a socket; headers are pairs of name and value. Without one the status tells why.
@@ -153,7 +154,7 @@ func TestEverySocketGetsEveryLineOnceInOrder(t *testing.T) {
 }
 
 func TestReplayIsExactFromEveryPlace(t *testing.T) {
-	dir := t.TempDir()
+	dir := storetest.Dir(t)
 	w := start(t, dir)
 	room := w.room("r")
 	twin := w.socket("/ws/rooms/1") // never disconnected: what it sees is the truth
@@ -420,7 +421,7 @@ func (amnesia) SavePublished(context.Context, []live.Published) error {
 }
 
 func TestEventsWithoutAnIdArePublishedAgain(t *testing.T) {
-	dir := t.TempDir()
+	dir := storetest.Dir(t)
 	w := start(t, dir, func(o *chat.Options, _ *hub.LocalOptions) { o.Store = amnesia{o.Store} })
 	w.room("a")
 	w.room("b")

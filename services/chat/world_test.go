@@ -35,6 +35,7 @@ import (
 	"uniqverse/services/xengine"
 	"uniqverse/store"
 	"uniqverse/store/chatstore"
+	"uniqverse/store/storetest"
 	"uniqverse/templates"
 )
 
@@ -135,7 +136,7 @@ type world struct {
 func start(t testing.TB, dir string, change ...func(*chat.Options, *hub.LocalOptions)) *world {
 	t.Helper()
 	if dir == "" {
-		dir = t.TempDir()
+		dir = storetest.Dir(t)
 	}
 	w := &world{t: t, dir: dir}
 	ctx := context.Background()

@@ -23,6 +23,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/desk"
 	"uniqverse/store"
+	"uniqverse/store/storetest"
 	"uniqverse/templates"
 )
 
@@ -165,7 +166,7 @@ func (w *world) told() (out []string) {
 }
 
 func TestTicketsAsTheContractSays(t *testing.T) {
-	dir := t.TempDir()
+	dir := storetest.Dir(t)
 	w := start(t, dir)
 	if a := w.must("GET", "/tickets", "", ""); a.body != "[]" {
 		t.Errorf("a fresh start lists %s", a.body)
@@ -216,7 +217,7 @@ func TestTicketsAsTheContractSays(t *testing.T) {
 }
 
 func TestTicketsRefused(t *testing.T) {
-	w := start(t, t.TempDir())
+	w := start(t, storetest.Dir(t))
 	w.must("POST", "/tickets", "ann", `{"subject":"ann's"}`)
 	w.must("POST", "/tickets", "bob", `{"subject":"bob's"}`)
 	w.must("POST", "/tickets/2/assign", "agent", "assignee_id=4")
@@ -272,7 +273,7 @@ func TestTicketsRefused(t *testing.T) {
 }
 
 func TestATicketsLife(t *testing.T) {
-	w := start(t, t.TempDir())
+	w := start(t, storetest.Dir(t))
 	w.must("POST", "/tickets", "ann", `{"subject":"No <b>warp</b>"}`)
 	w.must("POST", "/tickets/1/comments", "ann", "text=one%0D%0Atwo")
 	w.must("POST", "/tickets/1/assign", "agent", "assignee_id=3")
@@ -321,7 +322,7 @@ func TestATicketsLife(t *testing.T) {
 }
 
 func TestWhoSeesWhichTickets(t *testing.T) {
-	w := start(t, t.TempDir())
+	w := start(t, storetest.Dir(t))
 	for _, token := range []string{"ann", "bob", "ann", "bob", "game"} {
 		w.must("POST", "/tickets", token, `{"subject":"s"}`)
 	}
@@ -363,7 +364,7 @@ func TestWhoSeesWhichTickets(t *testing.T) {
 }
 
 func TestRepeatsAreAnsweredOnce(t *testing.T) {
-	w := start(t, t.TempDir())
+	w := start(t, storetest.Dir(t))
 	for _, tc := range []struct{ path, body string }{{"/tickets", "subject=x"}, {"/tickets/1/assign", "assignee_id=2"}, {"/tickets/1/comments", "text=hi"}, {"/tickets/1/solve", ""}} {
 		first := w.must("POST", tc.path, "", tc.body, "Idempotency-Key", "k"+tc.path)
 		again := w.must("POST", tc.path, "", tc.body, "Idempotency-Key", "k"+tc.path)
@@ -377,7 +378,7 @@ func TestRepeatsAreAnsweredOnce(t *testing.T) {
 }
 
 func TestPagesOfTheDesk(t *testing.T) {
-	w := start(t, t.TempDir())
+	w := start(t, storetest.Dir(t))
 	page := []string{"Accept", "text/html"}
 	a := w.call("POST", "/tickets", "ann", "subject=%3Cscript%3Ealert(1)%3C/script%3E", page...)
 	if a.status != http.StatusSeeOther || a.header.Get("Location") != "/tickets/1" {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"uniqverse/services/email"
+	"uniqverse/store/storetest"
 )
 
 // find returns the subjects that a query finds, after the index knows everything.
@@ -82,7 +83,7 @@ func TestSearch(t *testing.T) {
 
 // The index goes on where it was, whatever was stored while nobody fed it.
 func TestSearchAfterRestart(t *testing.T) {
-	dir := t.TempDir()
+	dir := storetest.Dir(t)
 	w := start(t, dir)
 	w.receive(mail("one", "", "comet"), "pilot@"+domain)
 	w.receive(mail("two", "", "comet"), "pilot@"+domain)

@@ -23,6 +23,7 @@ import (
 	"uniqverse/services/email/signer"
 	"uniqverse/smtpd"
 	"uniqverse/store/mailstore"
+	"uniqverse/store/storetest"
 )
 
 // peer is the next host: it answers what it is told and keeps what it got.
@@ -361,7 +362,7 @@ func TestDailyLimit(t *testing.T) {
 
 // A process that dies between an attempt and its result repeats that attempt once, when the lease is over.
 func TestCrashRepeatsOneAttempt(t *testing.T) {
-	dir := t.TempDir()
+	dir := storetest.Dir(t)
 	w := start(t, dir, func(o *email.Options) { o.HoldAll = false })
 	w.json("POST", "/api/send", "demo", `{"to":["bob@example.org"],"text":"x"}`, 202, nil)
 	st := mailstore.New(w.db)
@@ -398,7 +399,7 @@ func TestCrashRepeatsOneAttempt(t *testing.T) {
 
 // What a start finds held by the setting is sent when the setting is another one now; what a person holds stays.
 func TestHeldIsReleasedBySetting(t *testing.T) {
-	dir := t.TempDir()
+	dir := storetest.Dir(t)
 	w := start(t, dir)
 	w.json("POST", "/api/send", "demo", `{"to":["a@example.org","b@example.org"],"text":"x"}`, 202, nil)
 	id := w.queue("held").Entries[0].ID // b

@@ -10,6 +10,7 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/services/email"
 	"uniqverse/services/email/queue"
+	"uniqverse/store/storetest"
 )
 
 // Held mail is released to another address, which is what a person who tests mail wants.
@@ -75,7 +76,7 @@ func TestRulesRelease(t *testing.T) {
 
 // A pause holds across a restart; what is paused is not tried, and goes when it is resumed.
 func TestPause(t *testing.T) {
-	dir := t.TempDir()
+	dir := storetest.Dir(t)
 	free := func(o *email.Options) { o.HoldAll = false }
 	w := start(t, dir, free)
 	w.json("POST", "/api/queue/pause", "admin", `{"reason":"the move"}`, 200, nil)

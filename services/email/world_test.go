@@ -33,6 +33,7 @@ import (
 	"uniqverse/smtpd/senderauth"
 	"uniqverse/store"
 	"uniqverse/store/mailstore"
+	"uniqverse/store/storetest"
 	"uniqverse/templates"
 )
 
@@ -128,7 +129,7 @@ type world struct {
 func start(t *testing.T, dir string, change ...func(*email.Options)) *world {
 	t.Helper()
 	if dir == "" {
-		dir = t.TempDir()
+		dir = storetest.Dir(t)
 	}
 	w := &world{t: t, dir: dir, now: new(atomic.Int64), peer: &peer{}}
 	now := func() time.Time {

@@ -13,10 +13,11 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/services/game"
 	"uniqverse/store"
+	"uniqverse/store/storetest"
 )
 
 func TestMailProxy(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	for _, tc := range []struct {
 		what    string
 		headers []string
@@ -61,7 +62,7 @@ const noMatch = `{"found":false,"players":[],"teams":[],"match_id":null}`
 
 func TestMatchmaking(t *testing.T) {
 	now := newClock()
-	p := start(t, t.TempDir(), now.now)
+	p := start(t, storetest.Dir(t), now.now)
 	p.want(200, noMatch, "POST /matchmaking/match", "")
 	ticket := into[api.GameTicket](t, p.want(200, "", "POST /matchmaking/enqueue", enqueue("a", 1000, "")))
 	if !ticket.Queued || ticket.AlreadyQueued || ticket.UserID != "a" || ticket.MMR != 1000 || !ticket.QueuedAt.Time().Equal(now.now()) {
@@ -88,7 +89,7 @@ func TestMatchmaking(t *testing.T) {
 
 func TestQueueingAgain(t *testing.T) {
 	now := newClock()
-	p := start(t, t.TempDir(), now.now)
+	p := start(t, storetest.Dir(t), now.now)
 	first := into[api.GameTicket](t, p.want(200, "", "POST /matchmaking/enqueue", enqueue("a", 1000, "")))
 	now.add(time.Minute)
 	p.want(200, "", "POST /matchmaking/enqueue", enqueue("b", 5000, ""))
@@ -110,7 +111,7 @@ func TestQueueingAgain(t *testing.T) {
 }
 
 func TestPartyStaysTogether(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	for _, u := range []string{"a", "b"} {
 		p.want(200, "", "POST /matchmaking/enqueue", enqueue(u, 1000, `,"party_id":"red"`))
 	}
@@ -126,7 +127,7 @@ func TestPartyStaysTogether(t *testing.T) {
 }
 
 func TestNobodyIsInTwoMatches(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	const players = 40
 	for i := range players {
 		p.want(200, "", "POST /matchmaking/enqueue", enqueue(fmt.Sprint("u", i), 1000, ""))
@@ -170,7 +171,7 @@ func submit(user string, score any, season, mode string) string {
 }
 
 func TestLeaderboards(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	p.want(200, `{"seasons":[]}`, "GET /leaderboards/seasons", "")
 	p.want(200, `[]`, "GET /leaderboards/s1/duel", "")
 	p.want(200, `{"ok":true,"user_id":"a","season":"s1","mode":"duel","best":100,"improved":true}`, "POST /leaderboards/submit", submit("a", 100, "s1", "duel"))
@@ -194,7 +195,7 @@ func TestLeaderboards(t *testing.T) {
 }
 
 func TestBoardPages(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	for i := range 5 {
 		p.want(200, "", "POST /leaderboards/submit", submit(fmt.Sprint("u", i), i, "s1", "duel"))
 	}
@@ -221,7 +222,7 @@ func TestBoardPages(t *testing.T) {
 }
 
 func TestManySubmitAtOnce(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	var wg sync.WaitGroup
 	for i := range 64 {
 		wg.Go(func() { p.want(200, "", "POST /leaderboards/submit", submit(fmt.Sprint("u", i%16), i, "s1", "duel")) })
@@ -239,7 +240,7 @@ func TestManySubmitAtOnce(t *testing.T) {
 }
 
 func TestInventory(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	starter := `{"user_id":"a","items":[{"sku":"starter_pack","qty":1}]}`
 	p.want(200, starter, "GET /inventory/a", "")
 	p.want(200, starter, "GET /inventory/a", "")
@@ -262,7 +263,7 @@ func TestInventory(t *testing.T) {
 
 func TestTelemetry(t *testing.T) {
 	now := newClock()
-	p := start(t, t.TempDir(), now.now)
+	p := start(t, storetest.Dir(t), now.now)
 	p.want(200, `{"accepted":3}`, "POST /telemetry/bulk", `[{"event":"jump","ts":1700000000.25,"user_id":"a","payload":{"x":[1,{"y":null}]}},{"event":"jump","ts":1,"user_id":17},{"event":"land","ts":2}]`)
 	p.want(200, `{"accepted":0}`, "POST /telemetry/bulk", `[]`)
 	at := now.now().Format(event.TimeLayout)
@@ -303,7 +304,7 @@ func TestTelemetry(t *testing.T) {
 }
 
 func TestModels(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	low := into[api.GameSkill](t, p.want(200, "", "POST /ml/predict_skill", `{"features":[0.1,0.2]}`))
 	high := into[api.GameSkill](t, p.want(200, "", "POST /ml/predict_skill?features=3&features=4.5", ""))
 	if low.Skill >= high.Skill || low.Model == "" {
@@ -322,7 +323,7 @@ func TestModels(t *testing.T) {
 
 func TestEverythingSurvivesARestart(t *testing.T) {
 	now := newClock()
-	dir := t.TempDir()
+	dir := storetest.Dir(t)
 	p := start(t, dir, now.now)
 	p.want(200, "", "POST /matchmaking/enqueue", enqueue("a", 1000, ""))
 	p.want(200, "", "POST /leaderboards/submit", submit("a", 5, "s1", "duel"))

@@ -15,6 +15,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"uniqverse/internal/event"
+	"uniqverse/store/storetest"
 )
 
 // dial opens a socket on /ws/events; reads give up after ten seconds.
@@ -47,7 +48,7 @@ func read(t *testing.T, c *websocket.Conn) map[string]json.RawMessage {
 }
 
 func TestInputsReachEverySocketUnchanged(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	const sockets = 8
 	var all []*websocket.Conn
 	for range sockets {
@@ -96,7 +97,7 @@ func sameRaw(a, b json.RawMessage) bool {
 
 // Who has the handshake's answer is connected: nothing after it is missed.
 func TestNothingIsMissedAfterTheHandshake(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	stop := make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -129,7 +130,7 @@ func TestNothingIsMissedAfterTheHandshake(t *testing.T) {
 }
 
 func TestSocketHearsTheGameAndResumes(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	c := p.dial("")
 	p.want(200, "", "POST /leaderboards/submit", submit("a", 1, "s1", "duel"))
 	p.want(200, "", "POST /leaderboards/submit", submit("a", 2, "s1", "duel"))
@@ -158,7 +159,7 @@ func TestSocketHearsTheGameAndResumes(t *testing.T) {
 }
 
 func TestSocketIsForListening(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	c := p.dial("")
 	if err := c.WriteMessage(websocket.TextMessage, []byte(`{"type":"input"}`)); err != nil {
 		t.Fatal(err)
@@ -174,7 +175,7 @@ func TestSocketIsForListening(t *testing.T) {
 }
 
 func TestSocketsAreBoundedForUsers(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	var open []*websocket.Conn
 	for range 20 {
 		open = append(open, p.dial("", user("pilot")...))
@@ -197,7 +198,7 @@ func TestSocketsAreBoundedForUsers(t *testing.T) {
 }
 
 func TestSocketsCloseWithTheService(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	live, resumed := p.dial(""), p.dial("?after=0")
 	read(t, resumed)
 	done := make(chan struct{})
@@ -211,7 +212,7 @@ func TestSocketsCloseWithTheService(t *testing.T) {
 }
 
 func TestEventStream(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	p.want(200, "", "POST /leaderboards/submit", submit("a", 1, "s1", "duel"))
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
@@ -240,7 +241,7 @@ func TestEventStream(t *testing.T) {
 }
 
 func TestInputIsSentOnceForOneKey(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	for range 3 {
 		p.want(200, `{"ok":true}`, "POST /ws/inputs", `{"type":"input","n":1}`, "Idempotency-Key", "k")
 	}
@@ -251,7 +252,7 @@ func TestInputIsSentOnceForOneKey(t *testing.T) {
 
 func TestPages(t *testing.T) {
 	now := newClock()
-	p := start(t, t.TempDir(), now.now)
+	p := start(t, storetest.Dir(t), now.now)
 	html := []string{"Accept", "text/html"}
 	for _, path := range []string{"/", "/leaderboards"} {
 		if status, body, _ := p.call("GET "+path, "", html...); status != 200 || !strings.Contains(body, "Nobody has played yet") {

@@ -3,10 +3,12 @@ package game_test
 import (
 	"strings"
 	"testing"
+
+	"uniqverse/store/storetest"
 )
 
 func TestOwners(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	for _, tc := range []struct{ what, body string }{
 		{"POST /matchmaking/enqueue", `{"user_id":"NAME","mmr":1,"mode":"duel","region":"eu"}`},
 		{"POST /matchmaking/dequeue", `{"user_id":"NAME"}`},
@@ -41,7 +43,7 @@ func TestOwners(t *testing.T) {
 }
 
 func TestWrongRequests(t *testing.T) {
-	p := start(t, t.TempDir(), newClock().now)
+	p := start(t, storetest.Dir(t), newClock().now)
 	long := strings.Repeat("x", 65)
 	for _, tc := range []struct {
 		what, body string

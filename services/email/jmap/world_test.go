@@ -34,6 +34,7 @@ import (
 	"uniqverse/store"
 	"uniqverse/store/jmapstore"
 	"uniqverse/store/mailstore"
+	"uniqverse/store/storetest"
 	"uniqverse/templates"
 )
 
@@ -90,7 +91,7 @@ type world struct {
 
 func start(t testing.TB) *world {
 	t.Helper()
-	dir := t.TempDir()
+	dir := storetest.Dir(t)
 	w := &world{t: t, now: new(atomic.Int64), vars: map[string]any{}}
 	now := func() time.Time {
 		if ms := w.now.Load(); ms != 0 {
