@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"strings"
@@ -14,11 +15,13 @@ import (
 	"uniqverse/services/email/queue"
 )
 
-// Outgoing mail survives the program's sudden end, and nobody gets it twice but for the ends.
+// A hundred sudden ends: of what comes in nothing is lost or twice, and of what goes out nobody gets more than an end explains.
 
 const (
-	queueRounds = 12
-	queueMails  = 40 // in each round
+	hundred         = 100
+	hundredSenders  = 6  // of mail over SMTP
+	hundredPosters  = 4  // of mail for other hosts, over HTTP
+	hundredOutgoing = 12 // mails for other hosts in each life, at most
 )
 
 // sink is a mail server that takes everything, and counts how often it was given each mail: from the moment when it has the
@@ -26,7 +29,8 @@ const (
 type sink struct {
 	addr string
 	mu   sync.Mutex
-	got  map[string]int // by recipient
+	life int                    // of the program
+	got  map[string]map[int]int // by recipient and life
 	n    int
 }
 
@@ -36,7 +40,7 @@ func startSink(t testing.TB) *sink {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &sink{addr: ln.Addr().String(), got: map[string]int{}}
+	s := &sink{addr: ln.Addr().String(), got: map[string]map[int]int{}}
 	var open sync.WaitGroup
 	open.Go(func() {
 		for {
@@ -44,14 +48,17 @@ func startSink(t testing.TB) *sink {
 			if err != nil {
 				return
 			}
-			open.Go(func() { s.serve(c) })
+			s.mu.Lock()
+			life := s.life // a connection of the life before cannot speak any more
+			s.mu.Unlock()
+			open.Go(func() { s.serve(c, life) })
 		}
 	})
 	t.Cleanup(func() { ln.Close(); open.Wait() })
 	return s
 }
 
-func (s *sink) serve(c net.Conn) {
+func (s *sink) serve(c net.Conn, life int) {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(time.Minute))
 	in, to := bufio.NewReader(c), ""
@@ -73,7 +80,10 @@ func (s *sink) serve(c net.Conn) {
 				}
 			}
 			s.mu.Lock()
-			s.got[to]++
+			if s.got[to] == nil {
+				s.got[to] = map[int]int{}
+			}
+			s.got[to][life]++
 			s.n++
 			s.mu.Unlock()
 			time.Sleep(3 * time.Millisecond) // a host takes its time, and the program may end in it
@@ -91,68 +101,150 @@ func (s *sink) count() int {
 	return s.n
 }
 
-func TestKillRepeatsAtMostOneAttempt(t *testing.T) {
-	s := startSink(t)
-	p := newProgram(t, "EMAIL_SMARTHOST="+s.addr)
-	var mu sync.Mutex
-	born := map[string]int{} // the round in which a mail was acknowledged
-	for round := range queueRounds {
-		p.launch()
-		before := s.count()
-		var all sync.WaitGroup
-		stop := make(chan struct{})
-		for worker := range 8 {
-			all.Go(func() {
-				for i := range queueMails / 8 {
-					to := fmt.Sprintf("r%d-%d-%d@d%d.example", round, worker, i, i%3)
-					status, _, err := p.ask(t.Context(), "POST", "email/jmap/send", `{"to":"`+to+`","subject":"x","text":"y"}`, "Authorization", "Bearer demo", "Content-Type", "application/json")
-					select {
-					case <-stop: // the program was ended: whether this one is in the queue, nobody knows
-						if err != nil || status != http.StatusAccepted {
-							return
-						}
-					default:
-						if err != nil || status != http.StatusAccepted {
-							t.Errorf("%s: %d, %v", to, status, err)
-							return
-						}
-					}
-					mu.Lock()
-					born[to] = round
-					mu.Unlock()
-				}
-			})
-		}
-		eventually(t, "mail is on its way", func() bool { return s.count() >= before+3+5*round }) // another moment in each round
-		close(stop)
-		p.killed()
-		all.Wait()
-	}
-	p.launch()
-	eventually(t, "all that was acknowledged is sent", func() bool {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		for to := range born {
-			if s.got[to] == 0 {
-				return false
-			}
-		}
-		return true
-	})
-	p.drained()
+// next begins another life and says how much the sink got in those before.
+func (s *sink) next() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	extra := 0
-	for to, round := range born {
-		n := s.got[to]
-		if lives := queueRounds - round; n > 1+lives {
-			t.Errorf("%s was sent %d times in %d lives", to, n, lives+1)
+	s.life++
+	return s.n
+}
+
+// outgoing is what was sent to other hosts.
+type outgoing struct {
+	mu       sync.Mutex
+	accepted []string // recipients, a mail each
+}
+
+// post is one poster's life: it sends mail to other hosts until the program is killed.
+func (o *outgoing) post(t *testing.T, r *killRound, poster int) {
+	for i := range hundredOutgoing / hundredPosters {
+		to := fmt.Sprintf("%s-%d-%d@d%d.example", r.user, poster, i, i%3)
+		status, _, err := r.p.ask(t.Context(), "POST", "email/jmap/send", `{"to":"`+to+`","subject":"x","text":"y"}`, "Authorization", "Bearer demo")
+		if err != nil || status != http.StatusAccepted {
+			if !r.over() {
+				t.Errorf("%s: %d, %v", to, status, err)
+			}
+			return // whether this one is in the queue, nobody knows
 		}
-		extra += max(0, n-1)
+		o.mu.Lock()
+		o.accepted = append(o.accepted, to)
+		o.mu.Unlock()
 	}
-	if extra > queueRounds*queue.Workers {
-		t.Errorf("%d deliveries too many, in %d ends", extra, queueRounds)
+}
+
+// TestKillAHundredTimes is row 45 of docs/smtp.md: kill -9 while mail comes in and while it goes out.
+func TestKillAHundredTimes(t *testing.T) {
+	s := startSink(t)
+	p := newProgram(t, "EMAIL_SMARTHOST="+s.addr)
+	var out outgoing
+	var rounds []*killRound
+	unanswered := 0
+	chance := rand.New(rand.NewPCG(4, 5)) // the moments are the same in every run, as far as the machine lets them
+	for i := range hundred {
+		before := s.next()
+		p.launch()
+		if i > 0 {
+			last := rounds[i-1]
+			unanswered += len(last.mails.unanswered)
+			last.repeat(t)
+			last.checkMails(t)
+		}
+		r := &killRound{p: p, user: fmt.Sprintf("life%d", i), stop: make(chan struct{})}
+		rounds = append(rounds, r)
+		var all sync.WaitGroup
+		for sender := range hundredSenders {
+			all.Go(func() { r.sendMails(t, sender+min(i%10, 1)) }) // sender 0's mails are large
+		}
+		for poster := range hundredPosters {
+			all.Go(func() { out.post(t, r, poster) })
+		}
+		// In every other life the moment is one of what comes in, else one of what goes out. Some of the latter were
+		// accepted in a life before.
+		in, gone := chance.IntN(40), before+chance.IntN(hundredOutgoing)
+		for late := time.Now().Add(time.Minute); !t.Failed(); time.Sleep(500 * time.Microsecond) {
+			r.mu.Lock()
+			acknowledged := len(r.mails.acknowledged)
+			r.mu.Unlock()
+			if i%2 == 0 && acknowledged >= in || i%2 == 1 && s.count() >= gone {
+				break
+			}
+			if time.Now().After(late) {
+				t.Errorf("life %d: %d mails came in, want %d, and %d went out, want %d", i, acknowledged, in, s.count()-before, gone-before)
+			}
+		}
+		close(r.stop)
+		p.killed()
+		all.Wait()
+		if t.Failed() {
+			return
+		}
 	}
-	t.Logf("%d ends, %d mails, %d deliveries more than needed", queueRounds, len(born), extra)
+	s.next()
+	p.launch()
+	unanswered += len(rounds[hundred-1].mails.unanswered)
+	rounds[hundred-1].repeat(t)
+	mails := 0
+	for _, r := range rounds {
+		r.checkMails(t)
+		mails += len(r.mails.acknowledged)
+	}
+	s.await(t, out.accepted)
+	p.drained()
+	repeated := s.repeats(t)
+	t.Logf("%d ends: %d mails were acknowledged and %d had no answer; %d were sent on, %d times more than needed", hundred, mails, unanswered, len(out.accepted), repeated)
+	if mails < 5*hundred || unanswered < hundred/4 || len(out.accepted) < hundred {
+		t.Error("too little happened for the test to say anything")
+	}
 	checkStore(t, p.dir)
+}
+
+// await waits until all that was accepted has arrived.
+func (s *sink) await(t *testing.T, accepted []string) {
+	t.Helper()
+	for late := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		missing := 0
+		s.mu.Lock()
+		for _, to := range accepted {
+			if len(s.got[to]) == 0 {
+				missing++
+			}
+		}
+		s.mu.Unlock()
+		if missing == 0 {
+			return
+		}
+		if time.Now().After(late) {
+			t.Fatalf("%d of %d mails were not sent within a minute", missing, len(accepted))
+		}
+	}
+}
+
+// repeats counts the mails that came more than once, and fails the test unless the ends explain it: in one life nobody gets a
+// mail twice, and an end repeats no more than was under way in that moment.
+func (s *sink) repeats(t *testing.T) (repeated int) {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	cut := map[int]int{} // by life: mails that came in it and once more later
+	for to, lives := range s.got {
+		last := 0
+		for life, n := range lives {
+			if n > 1 {
+				t.Errorf("%s was sent %d times in life %d", to, n, life)
+			}
+			last = max(last, life)
+		}
+		for life := range lives {
+			if life != last {
+				cut[life]++
+				repeated++
+			}
+		}
+	}
+	for life, n := range cut {
+		if n > queue.Workers {
+			t.Errorf("the end of life %d repeated %d mails, and %d at most were under way", life, n, queue.Workers)
+		}
+	}
+	return repeated
 }
