@@ -455,6 +455,21 @@ func TestMetricsArePrometheusText(t *testing.T) {
 			t.Errorf("%s: the call of chat is not counted", service)
 		}
 	}
+	// Sockets are counted by how they ended.
+	s.post(200, "chat/rooms", `{"name":"counted"}`)
+	c := s.speak("/ws/rooms/1", "", "nonsense")
+	for err := error(nil); err == nil; {
+		_, _, err = c.ReadMessage()
+	}
+	eventually(t, "the socket's end is counted", func() bool {
+		figures := s.get(200, "chat/metrics").body
+		for _, want := range []string{`uniqverse_chat_sockets_closed_total{code="3501"} 1`, "uniqverse_chat_sockets 0", "uniqverse_chat_sockets_opened_total 1", "uniqverse_game_sockets 0"} {
+			if !contains(figures, want+"\n") {
+				return false
+			}
+		}
+		return true
+	})
 }
 
 // The discovery document of every service has the seed's fields, and the scopes and events of the contract.

@@ -49,6 +49,7 @@ func shapes() []shape {
 		{"one", "1 room, one line in flight", func(b *bench) error { return b.closed("one in flight", 1) }},
 		{"eight", "1 room, eight lines in flight", func(b *bench) error { return b.closed("eight in flight", 8) }},
 		{"members", "cost of a delivery from 10 to 5,000 sockets, at 10 lines a second", (*bench).members},
+		{"stuck", "delays of 100 lines a second, without and with one socket that does not read", (*bench).stuck},
 		{"idle", "memory of 5,000 idle sockets", (*bench).idle},
 		{"storm", "5,000 sockets come back and get what they missed", (*bench).storm},
 		{"send", "lines a second, each on disk before its answer, from 64 posters", (*bench).send},

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -89,6 +90,7 @@ func (n *Node) portal(_ context.Context, site *web.Site) (part, error) {
 func (n *Node) game(_ context.Context, _ *web.Site) (part, error) {
 	s := game.New(game.Options{Store: store.NewGame(n.db), Hub: n.hub, Mail: gameMail{n}, Domain: n.cfg.Domain,
 		Log: n.opts.Log.With("svc", "game"), Now: n.opts.Now})
+	n.metrics.RegisterMetricsWriter(func(w io.Writer) { s.Stats().WriteMetrics(w, "uniqverse_game_sockets") })
 	feed := killfeed.New(killfeed.Options{Store: store.NewKillfeed(n.db), Hub: n.hub, Chat: n.chatClient(), Log: n.opts.Log.With("svc", "game"), Now: n.opts.Now})
 	n.services = append(n.services, running{"game", s.Run}, running{"killfeed", feed.Run})
 	return part{"game", "Game", append(s.Endpoints(), feed.Endpoints()...), s.Discovery()}, nil
@@ -101,7 +103,7 @@ func (n *Node) chat(_ context.Context, _ *web.Site) (part, error) {
 	pipeline := moderation.NewPipeline(moderation.PipelineOptions{Store: chatstore.NewModeration(n.db), Scorer: xengine.New(xengine.Options{}), Engine: n.engine(), Log: log, Now: n.opts.Now})
 	rooms := chat.New(chat.Options{Store: chatstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Moderator: pipeline,
 		Tickets: tickets.Newest, Log: log, Now: n.opts.Now})
-	n.metrics.NewGauge("uniqverse_chat_sockets", func() float64 { return float64(rooms.Stats().Conns) })
+	n.metrics.RegisterMetricsWriter(func(w io.Writer) { rooms.Stats().WriteMetrics(w, "uniqverse_chat_sockets") })
 	n.metrics.NewGauge("uniqverse_chat_log_reads_total", func() float64 { return float64(rooms.LogReads()) })
 	n.metrics.NewGauge("uniqverse_store_reads_total", func() float64 { return float64(n.db.Reads()) })
 	folder, err := attachment.OpenFolder(filepath.Join(n.cfg.DataDir, "attachments"))

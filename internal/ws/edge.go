@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -57,7 +56,7 @@ type Edge struct {
 	draining bool
 	closed   map[Code]int64
 
-	opened, received, frames, bytes, writes atomic.Int64
+	opened, refused, received, frames, bytes, writes atomic.Int64
 }
 
 // NewEdge returns an edge that is ready to upgrade; call Shutdown to end it.
@@ -125,6 +124,7 @@ type Options struct {
 // error that is ErrGone needs no answer: the peer is not there any more.
 func (e *Edge) Upgrade(w http.ResponseWriter, r *http.Request, opts Options) (*Conn, error) {
 	if err := e.reserve(); err != nil {
+		e.refused.Add(1)
 		return nil, err
 	}
 	u := e.upgrader
@@ -144,6 +144,7 @@ func (e *Edge) Upgrade(w http.ResponseWriter, r *http.Request, opts Options) (*C
 	wc, err := u.Upgrade(h, r, opts.Header)
 	if err != nil {
 		e.release()
+		e.refused.Add(1)
 		e.opts.Log.Debug("websocket handshake failed", "remote", r.RemoteAddr, "err", err)
 		return nil, refusal(w, status, err)
 	}
@@ -320,27 +321,6 @@ func (e *Edge) drain(ctx context.Context, over <-chan struct{}) error {
 			return ctx.Err()
 		case <-time.After(10 * time.Millisecond): // for a handshake that was still under way
 		}
-	}
-}
-
-// Stats are counts since the start, except Conns.
-type Stats struct {
-	Conns    int            // open now
-	Opened   int64          // handshakes done
-	Closed   map[Code]int64 // by the code that ended the connection
-	Received int64          // messages read
-	Frames   int64          // messages queued for writing by Send and Push, and published to topics, each once
-	Bytes    int64          // bytes written to all sockets
-	Writes   int64          // writes to all sockets; Bytes/Writes shows the batching
-}
-
-// Stats returns the counts as they are now.
-func (e *Edge) Stats() Stats {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return Stats{
-		Conns: e.count, Closed: maps.Clone(e.closed), Opened: e.opened.Load(), Received: e.received.Load(),
-		Frames: e.frames.Load(), Bytes: e.bytes.Load(), Writes: e.writes.Load(),
 	}
 }
 

@@ -329,6 +329,9 @@ func TestMaxConns(t *testing.T) {
 	if err := <-s.errs; !errs.Is(err, errs.Unavailable) {
 		t.Errorf("got %v", err)
 	}
+	if st := s.edge.Stats(); st.Refused != 1 {
+		t.Errorf("%d handshakes were refused", st.Refused)
+	}
 	a.Close()
 	<-ended
 	for deadline := time.Now().Add(patience); ; { // the place is free soon after onClose
