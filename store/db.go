@@ -79,6 +79,12 @@ func Open(ctx context.Context, opts Options) (*DB, error) {
 		e.Close()
 		return nil, err
 	}
+	if d.Settle != "" {
+		if _, err := e.Conn.ExecContext(ctx, d.Settle); err != nil {
+			e.Close()
+			return nil, engine.StartError(e.File, err)
+		}
+	}
 	db := &DB{engine: e, w: newWriter(d, e.Conn, opts), log: opts.Log, now: opts.Now, stmts: map[string]*sql.Stmt{}}
 	ctx2, stop := context.WithCancel(context.Background())
 	db.stop = stop
@@ -169,6 +175,21 @@ func (db *DB) prepared(ctx context.Context, query string) *sql.Stmt {
 	}
 	db.stmts[query] = st
 	return st
+}
+
+// Beside returns what is kept in memory beside this database under a key, made by make when nothing is: one for all who
+// hold the same DB. What is read from tables may be kept so as long as every change of them says so with Tx.AtEnd.
+func (db *DB) Beside(key any, make func() any) any { return db.w.beside.of(key, make) }
+
+// beside is what is kept beside a database.
+type beside struct{ all sync.Map }
+
+func (b *beside) of(key any, make func() any) any {
+	if v, ok := b.all.Load(key); ok {
+		return v
+	}
+	v, _ := b.all.LoadOrStore(key, make())
+	return v
 }
 
 // Epoch returns the random name of this database, made with it.

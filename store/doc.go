@@ -28,6 +28,8 @@
 //     caller gets kinds of package errs. sql.ErrNoRows passes unchanged.
 //   - A function given to Write touches the transaction and memory, nothing else: no network,
 //     no locks that are held during other writes, no reads through DB.
+//   - What is kept in memory of tables (DB.Beside) is taken away by every transaction that changes them, before it does,
+//     and not read anew before it is over (Tx.AtEnd): an answer is never older than the question.
 //   - Scan every QueryRow, close every Rows.
 //
 // A DB is safe for concurrent use; a Tx belongs to the function that it was given to.

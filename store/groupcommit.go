@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -44,6 +45,7 @@ type job struct {
 	done   chan struct{} // closed when err is final
 	err    error
 	events []emitted
+	ends   []func(stored bool)
 }
 
 // The values of job.turn.
@@ -61,8 +63,10 @@ type writer struct {
 	now     func() time.Time
 	publish func(string, []event.Event)
 	log     *slog.Logger
-	dirty   bool   // something was committed since the log was moved
-	batch   []*job // in work: answered by die when the goroutine ends early
+	beside  *beside
+	last    map[any]func(*Tx) error // what is left to do before the commit
+	dirty   bool                    // something was committed since the log was moved
+	batch   []*job                  // in work: answered by die when the goroutine ends early
 
 	busySince atomic.Int64 // unix ns of the batch in work, 0 when idle
 	failing   atomic.Bool  // the last transaction could not be written
@@ -76,7 +80,7 @@ type writer struct {
 }
 
 func newWriter(d engine.Dialect, conn *sql.Conn, opts Options) *writer {
-	return &writer{d: d, conn: conn, stmts: map[string]*sql.Stmt{}, now: opts.Now, publish: opts.Publish, log: opts.Log,
+	return &writer{d: d, conn: conn, beside: &beside{}, stmts: map[string]*sql.Stmt{}, now: opts.Now, publish: opts.Publish, log: opts.Log,
 		wake: make(chan struct{}, 1), finished: make(chan struct{})}
 }
 
@@ -181,6 +185,7 @@ func (w *writer) die() {
 	if len(left) > 0 {
 		w.log.Error("store: the writer ended with work in line", "jobs", len(left))
 		w.exec("ROLLBACK")
+		settle(left, false)
 		for _, j := range left {
 			w.answer(j, errClosed(errors.New("the writer ended early")))
 		}
@@ -204,6 +209,7 @@ func (w *writer) commit(batch []*job) int {
 		w.fail(batch, err)
 		return len(batch)
 	}
+	defer clear(w.last)
 	start, bytes, n, stored := time.Now(), 0, 0, 0
 	for _, j := range batch {
 		if n > 0 && (bytes > batchBytes || time.Since(start) > batchTime) {
@@ -228,11 +234,16 @@ func (w *writer) commit(batch []*job) int {
 			stored++
 		}
 	}
-	last := "COMMIT"
+	last, err := "COMMIT", error(nil)
 	if stored == 0 {
 		last = "ROLLBACK"
+	} else {
+		err = w.finish()
 	}
-	if err := w.exec(last); err != nil {
+	if err == nil {
+		err = w.exec(last)
+	}
+	if err != nil {
 		w.exec("ROLLBACK")
 		w.fail(batch[:n], err)
 		return n
@@ -241,11 +252,24 @@ func (w *writer) commit(batch []*job) int {
 		w.dirty = true
 		w.failing.Store(false)
 	}
+	settle(batch[:n], true)
 	w.tell(batch[:n])
 	for _, j := range batch[:n] {
 		w.answer(j, j.err)
 	}
 	return n
+}
+
+// finish does what functions left to be done once.
+func (w *writer) finish() (err error) {
+	tx := &Tx{w: w, now: w.now()}
+	defer tx.done()
+	for _, f := range w.last {
+		if err := f(tx); err != nil {
+			return err
+		}
+	}
+	return tx.broken
 }
 
 // fail answers jobs whose transaction came to nothing. Those with an error of their own are told the
@@ -257,11 +281,22 @@ func (w *writer) fail(jobs []*job, cause error) {
 		err = errs.Wrap(errs.Unavailable, err, "the change could not be stored; nothing was changed, try again")
 	}
 	w.log.Error("store: transaction not stored", "jobs", len(jobs), "err", cause)
+	settle(jobs, false)
 	for _, j := range jobs {
 		if j.once != nil && j.turn.Load() == taken {
 			j.once.Replayed = false // what it was found in is undone
 		}
 		w.answer(j, err)
+	}
+}
+
+// settle says what became of the functions to whom it may concern.
+func settle(jobs []*job, committed bool) {
+	for _, j := range jobs {
+		for _, end := range j.ends {
+			end(committed && j.err == nil)
+		}
+		j.ends = nil
 	}
 }
 
@@ -311,6 +346,12 @@ func (w *writer) runJob(j *job, shared bool) (size int, lost bool) {
 	began := time.Now()
 	j.err = w.guarded(tx, j)
 	tx.done()
+	j.ends = tx.ends
+	if j.err != nil {
+		for _, undo := range slices.Backward(tx.undos) {
+			undo()
+		}
+	}
 	if spent := time.Since(began); spent > slowJob {
 		w.log.Warn("store: a slow transaction held up all others", "ms", spent.Milliseconds(), "jobs_in_line", w.inLine())
 	}

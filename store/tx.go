@@ -14,6 +14,8 @@ type Tx struct {
 	w      *writer
 	now    time.Time
 	events []emitted
+	ends   []func(stored bool)
+	undos  []func()
 	rows   map[string]*sql.Rows // by text: what must be closed, and statements that are in use
 	bytes  int                  // size of the values given so far
 	broken error                // the engine may have undone everything: no statement may follow
@@ -39,6 +41,16 @@ func (tx *Tx) Exec(query string, args ...any) (sql.Result, error) {
 	}
 	r, err := tx.w.conn.ExecContext(context.Background(), query, args...)
 	return r, tx.note(err)
+}
+
+// Insert runs an INSERT of one row into a table whose key is an integer that the engine gives, and returns that. Errors are those of Exec.
+func (tx *Tx) Insert(query string, args ...any) (id int64, err error) {
+	r, err := tx.Exec(query, args...) // cheaper than RETURNING
+	if err != nil {
+		return 0, err
+	}
+	id, err = r.LastInsertId()
+	return id, tx.note(err)
 }
 
 // Query runs a statement that returns rows; it sees what the transaction did. Rows still open
@@ -95,6 +107,26 @@ func (tx *Tx) Emit(stream string, ev event.Event) {
 	}
 	tx.events = append(tx.events, emitted{stream, ev})
 }
+
+// AtEnd has f called when the transaction is over: on the writer's goroutine, before what it emitted is published and
+// before anybody is told that it is stored. stored is false when it came to nothing. f must not wait, and not write.
+func (tx *Tx) AtEnd(f func(stored bool)) { tx.ends = append(tx.ends, f) }
+
+// OnUndo has f called when what the function did is undone: at once, before the next function of the same transaction
+// runs. The last given is called first.
+func (tx *Tx) OnUndo(f func()) { tx.undos = append(tx.undos, f) }
+
+// BeforeCommit has f called once before the commit, however many functions of the transaction ask for it by the same key,
+// also when what this one did is undone. Its error undoes everything.
+func (tx *Tx) BeforeCommit(key any, f func(*Tx) error) {
+	if tx.w.last == nil {
+		tx.w.last = map[any]func(*Tx) error{}
+	}
+	tx.w.last[key] = f
+}
+
+// Beside is DB.Beside for what works inside a transaction.
+func (tx *Tx) Beside(key any, make func() any) any { return tx.w.beside.of(key, make) }
 
 // statement returns the prepared statement for the text; nil when it has none to give: rows of it
 // are still open (running it again would take them away), or it cannot be prepared alone.

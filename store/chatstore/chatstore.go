@@ -79,6 +79,15 @@ func oneRoom(row store.RowScanner) (chat.Room, error) {
 	return r, store.Failed(err)
 }
 
+// oneRoom is oneRoom with the newest event that the transaction knows of.
+func (tx txn) oneRoom(row store.RowScanner) (chat.Room, error) {
+	r, err := oneRoom(row)
+	if err != nil {
+		return r, err
+	}
+	return tx.withHead(r), nil
+}
+
 func noRoom() error { return errs.New(errs.NotFound, "Room not found") }
 
 func noMember() error { return errs.New(errs.NotFound, "they are no member of this room") }
@@ -226,17 +235,17 @@ func (s Store) SavePublished(ctx context.Context, ids []live.Published) error {
 
 // RoomByName returns the room with exactly this name, or errs.NotFound.
 func (tx txn) RoomByName(name string) (chat.Room, error) {
-	return oneRoom(tx.QueryRow(`SELECT `+roomColumns+` FROM chat_rooms r WHERE r.name = $1`, name))
+	return tx.oneRoom(tx.QueryRow(`SELECT `+roomColumns+` FROM chat_rooms r WHERE r.name = $1`, name))
 }
 
 // Room returns the room with the id, or errs.NotFound.
 func (tx txn) Room(id int64) (chat.Room, error) {
-	return oneRoom(tx.QueryRow(`SELECT `+roomColumns+` FROM chat_rooms r WHERE r.id = $1`, id))
+	return tx.oneRoom(tx.QueryRow(`SELECT `+roomColumns+` FROM chat_rooms r WHERE r.id = $1`, id))
 }
 
 // RoomOf returns the direct room of these people, or errs.NotFound.
 func (tx txn) RoomOf(people string) (chat.Room, error) {
-	return oneRoom(tx.QueryRow(`SELECT `+roomColumns+` FROM chat_rooms r WHERE r.people = $1`, people))
+	return tx.oneRoom(tx.QueryRow(`SELECT `+roomColumns+` FROM chat_rooms r WHERE r.people = $1`, people))
 }
 
 // AddRoom stores a room and returns it with its id.
@@ -252,6 +261,7 @@ func (tx txn) AddRoom(r chat.Room) (chat.Room, error) {
 
 // SaveRoom stores the settings of a room.
 func (tx txn) SaveRoom(r chat.Room) error {
+	tx.memory().touch(tx.Tx, r.ID)
 	perm, err := json.Marshal(r.Perm)
 	if err != nil {
 		return err
@@ -273,12 +283,19 @@ func (tx txn) SaveRoom(r chat.Room) error {
 
 // NextSeq takes the next seq of the room, or errs.NotFound.
 func (tx txn) NextSeq(room int64) (int64, error) {
-	var seq int64
-	err := tx.QueryRow(`UPDATE chat_rooms SET head = head + 1 WHERE id = $1 RETURNING head`, room).Scan(&seq)
-	if errors.Is(err, sql.ErrNoRows) {
-		return 0, noRoom()
+	m := tx.memory()
+	head, known := m.newest(room)
+	if !known {
+		err := tx.QueryRow(`SELECT head FROM chat_rooms WHERE id = $1`, room).Scan(&head)
+		if errors.Is(err, sql.ErrNoRows) {
+			return 0, noRoom()
+		}
+		if err != nil {
+			return 0, store.Failed(err)
+		}
 	}
-	return seq, store.Failed(err)
+	m.grow(tx.Tx, room, head+1)
+	return head + 1, nil
 }
 
 // Log writes an event into its room's log and emits it.

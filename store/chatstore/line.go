@@ -166,10 +166,8 @@ func (tx txn) AddMessage(m chat.Line) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	var id int64
-	err = tx.QueryRow(`INSERT INTO chat_messages (room_id, seq, user_id, handle, text, flags, created_at, reply_to, mentions, hidden) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING id`,
-		m.RoomID, m.Seq, m.UserID, m.Handle, m.Text, string(m.Flags), int64(m.CreatedAt), m.ReplyTo, mentions, flag(m.Hidden)).Scan(&id)
-	return id, store.Failed(err)
+	return tx.Insert(`INSERT INTO chat_messages (room_id, seq, user_id, handle, text, flags, created_at, reply_to, mentions, hidden) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		m.RoomID, m.Seq, m.UserID, m.Handle, m.Text, string(m.Flags), int64(m.CreatedAt), m.ReplyTo, mentions, flag(m.Hidden))
 }
 
 func encodeMentions(users []int64) (string, error) {

@@ -33,18 +33,27 @@ func standing(rows *sql.Rows, err error) (st chat.Standing, _ error) {
 		if err := row.Scan(&what, &word, &n); err != nil {
 			return struct{}{}, err
 		}
-		switch {
-		case what == "role":
-			st.Role, st.Since = word, n
-		case word == "ban":
-			st.Ban = chat.Sanction{On: true, Until: apiTime(n)}
-		default:
-			st.Mute = chat.Sanction{On: true, Until: apiTime(n)}
-		}
+		put(&st, what, word, n)
 		return struct{}{}, nil
 	})
 	return st, err
 }
+
+// put adds a row to a standing.
+func put(st *chat.Standing, what, word string, n int64) {
+	switch {
+	case what == "role":
+		st.Role, st.Since = word, n
+	case word == "ban":
+		st.Ban = chat.Sanction{On: true, Until: apiTime(n)}
+	default:
+		st.Mute = chat.Sanction{On: true, Until: apiTime(n)}
+	}
+}
+
+// peopleQuery reads the standings of everybody in a room ($1).
+const peopleQuery = `SELECT user_id, 'role', role, joined_seq FROM chat_members WHERE room_id = $1
+	UNION ALL SELECT user_id, 'sanction', kind, until FROM chat_sanctions WHERE room_id = $1 LIMIT $2`
 
 // Standing returns a user's place in a room; user 0 has none.
 func (s Store) Standing(ctx context.Context, room, user int64) (chat.Standing, error) {
@@ -58,6 +67,9 @@ func (s Store) Standing(ctx context.Context, room, user int64) (chat.Standing, e
 func (tx txn) Standing(room, user int64) (chat.Standing, error) {
 	if user == 0 {
 		return chat.Standing{}, nil
+	}
+	if _, st, ok := tx.memory().entry(room, user); ok {
+		return st, nil
 	}
 	return standing(tx.Query(standingQuery, room, user))
 }
@@ -88,12 +100,31 @@ func scanEntry(row store.RowScanner) (r chat.Room, st chat.Standing, err error) 
 
 // Entry returns a room with a user's standing in it, or errs.NotFound; user 0 has no standing.
 func (s Store) Entry(ctx context.Context, room, user int64) (chat.Room, chat.Standing, error) {
-	return scanEntry(s.db.QueryRow(ctx, entryQuery, room, user))
+	m := memoryOf(s.db)
+	if r, st, ok := m.entry(room, user); ok {
+		return r, st, nil
+	}
+	return m.read(ctx, s.db, room, user)
 }
 
 // Entry returns a room with a user's standing in it, or errs.NotFound; user 0 has no standing.
 func (tx txn) Entry(room, user int64) (chat.Room, chat.Standing, error) {
-	return scanEntry(tx.QueryRow(entryQuery, room, user))
+	r, st, ok := tx.memory().entry(room, user)
+	if !ok {
+		var err error
+		if r, st, err = scanEntry(tx.QueryRow(entryQuery, room, user)); err != nil {
+			return r, st, err
+		}
+	}
+	return tx.withHead(r), st, nil
+}
+
+// withHead gives a room the newest event that the transaction knows of.
+func (tx txn) withHead(r chat.Room) chat.Room {
+	if head, ok := tx.memory().newest(r.ID); ok {
+		r.Head = head
+	}
+	return r
 }
 
 const memberColumns = `m.room_id, m.user_id, m.handle, m.role, m.joined_seq, m.joined_at`
@@ -136,6 +167,7 @@ func oneMember(row store.RowScanner) (chat.Member, error) {
 
 // PutMember stores a member, or the new role of one.
 func (tx txn) PutMember(m chat.Member) error {
+	tx.memory().touch(tx.Tx, seat{m.Room, m.UserID})
 	_, err := tx.Exec(`INSERT INTO chat_members (room_id, user_id, handle, role, joined_seq, joined_at) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (room_id, user_id) DO UPDATE SET handle = excluded.handle, role = excluded.role`, m.Room, m.UserID, m.Handle, m.Role, m.Since, int64(m.JoinedAt))
 	if err == nil {
@@ -149,6 +181,7 @@ func (tx txn) PutMember(m chat.Member) error {
 
 // RemoveMember takes a member out; one who is none already is no error.
 func (tx txn) RemoveMember(room, user int64) error {
+	tx.memory().touch(tx.Tx, seat{room, user})
 	_, err := tx.Exec(`DELETE FROM chat_members WHERE room_id = $1 AND user_id = $2`, room, user)
 	if err == nil {
 		_, err = tx.Exec(`UPDATE chat_rooms SET emptied_at = $2 WHERE id = $1 AND NOT EXISTS (SELECT 1 FROM chat_members m WHERE m.room_id = $1)`, room, tx.Now().UnixMilli())
@@ -158,6 +191,7 @@ func (tx txn) RemoveMember(room, user int64) error {
 
 // PutSanction stores a sanction, "ban" or "mute"; one that is not On is lifted.
 func (tx txn) PutSanction(room, user int64, kind string, s chat.Sanction) error {
+	tx.memory().touch(tx.Tx, seat{room, user})
 	if !s.On {
 		_, err := tx.Exec(`DELETE FROM chat_sanctions WHERE room_id = $1 AND user_id = $2 AND kind = $3`, room, user, kind)
 		return err

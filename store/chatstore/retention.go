@@ -90,6 +90,7 @@ func (tx txn) expire(room int64, before time.Time, limit int) (int, error) {
 	if _, err := tx.Exec(`DELETE FROM chat_events WHERE room_id = $1 AND seq > $2 AND seq <= $3`, room, r.Horizon, horizon); err != nil {
 		return 0, err
 	}
+	tx.memory().touch(tx.Tx, room)
 	_, err = tx.Exec(`UPDATE chat_rooms SET horizon = $2 WHERE id = $1`, room, horizon)
 	return gone + int(horizon-r.Horizon), err
 }

@@ -25,6 +25,8 @@ type Dialect struct {
 	// Inspect tells whether the database holds our schema_migrations, and whether it holds
 	// any table at all.
 	Inspect func(ctx context.Context, c *sql.Conn) (ours, others bool, err error)
+	// Settle is run once on the connection that writes, after the migrations; "" for nothing.
+	Settle string
 	// Begin starts a transaction that is sure to be able to write.
 	Begin string
 	// Claim ends a SELECT that takes rows of a queue for one worker. One writer at a time

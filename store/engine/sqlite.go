@@ -24,9 +24,12 @@ const FileName = "uniqverse.db"
 // SQLite is the dialect of SQLite in one file.
 func SQLite() Dialect {
 	return Dialect{
-		Name:      "sqlite",
-		Open:      openSQLite,
-		Inspect:   inspectSQLite,
+		Name:    "sqlite",
+		Open:    openSQLite,
+		Inspect: inspectSQLite,
+		// What a savepoint may have to give back is kept in memory: in a file each page of it is a write to the disk. Only
+		// after the migrations, which may sort whole tables.
+		Settle:    "PRAGMA temp_store = MEMORY",
 		Begin:     "BEGIN IMMEDIATE",
 		Claim:     "",
 		FullText:  func(table, param string) string { return table + " MATCH " + param },
