@@ -32,6 +32,7 @@ type guard struct {
 	ctx      context.Context // ends with the session
 	cancel   context.CancelFunc
 	started  time.Time
+	secured  time.Time // when TLS was agreed on; zero without
 
 	mu       sync.Mutex // guards the three below
 	draining bool       // no new commands
@@ -300,7 +301,7 @@ func (g *guard) handshake() bool {
 		return false
 	}
 	st := c.ConnectionState()
-	g.conn = c
+	g.conn, g.secured = c, time.Now()
 	g.tls = &TLSState{
 		Version:     tls.VersionName(st.Version),
 		CipherSuite: tls.CipherSuiteName(st.CipherSuite),

@@ -229,6 +229,16 @@ func TestAuthenticationResults(t *testing.T) {
 	if m.raw != "From: a@client.test\r\n\r\nx\r\n" || m.size != int64(len(m.raw)) || m.sum != sha256.Sum256([]byte(m.raw)) {
 		t.Errorf("raw %q, size %d", m.raw, m.size)
 	}
+	steps, before := "", int64(0)
+	for _, mark := range m.env.Marks {
+		if mark.At < before {
+			t.Errorf("%s is marked before what came before it: %v", mark.Step, m.env.Marks)
+		}
+		steps, before = steps+" "+mark.Step, mark.At
+	}
+	if steps != " connected data received checked" {
+		t.Errorf("the steps are%s", steps)
+	}
 	tr, ok := event.ParseTraceparent(m.env.Traceparent)
 	if !ok || !strings.HasSuffix(reply, m.env.ID+" trace "+tr.ID) {
 		t.Errorf("reply %q, envelope %s %s", reply, m.env.ID, m.env.Traceparent)

@@ -128,6 +128,16 @@ func (s *session) received(sp *spool.Spool, begun time.Time) error {
 	}
 	trace := event.NewTrace()
 	env := s.envelope(fields, trace)
+	came := time.Now()
+	mark := func(step string, at time.Time) { // on one clock, the service's, however that is set
+		env.Marks = append(env.Marks, Mark{step, env.ReceivedAt.Add(at.Sub(came)).UnixMicro()})
+	}
+	mark("connected", s.g.started)
+	if !s.g.secured.IsZero() {
+		mark("tls", s.g.secured)
+	}
+	mark("data", begun)
+	mark("received", came)
 	if refusal := authorRefusal(s.g.mode, env.Faults); refusal != nil {
 		return s.refused(env.ID, refusal)
 	}
@@ -139,6 +149,7 @@ func (s *session) received(sp *spool.Spool, begun time.Time) error {
 			Fields: fields, Message: sp.Reader,
 		})
 		s.srv.observe("authenticate", at)
+		mark("checked", time.Now())
 	}
 	msg, err := messageOf(sp, fields, s.g.mode, s.srv.opt.Domain)
 	if err != nil {

@@ -123,8 +123,16 @@ type Envelope struct {
 	User        string    // the identity from Authenticate; "" without AUTH
 	ReceivedAt  time.Time // end of data, UTC
 	Auth        AuthResults
+	Marks       []Mark   // when what happened to it at the edge, in order; none where it did not come over SMTP
 	Traceparent string   // W3C trace context, made for this message
 	Faults      []string // what is odd about the header, one word each: no_header, bad_field, no_from, many_from, bad_from
+}
+
+// Mark is when something happened to a message: connected, tls, data (its content begins), received (it ends), checked;
+// who takes the message over may add words of their own.
+type Mark struct {
+	Step string `json:"s"`
+	At   int64  `json:"t"` // microseconds of Unix time
 }
 
 // DSN is what the sender wants to hear about a message's fate (RFC 3461). All of it is checked, and

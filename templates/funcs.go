@@ -42,6 +42,7 @@ func funcs(now func() time.Time, icons *iconSet) template.FuncMap {
 		"join":      strings.Join,
 		"args":      args,
 		"authtone":  authTone,
+		"waytone":   wayTone,
 		"healthtone": func(h Health) string {
 			return map[Health]string{HealthGreen: "ok", HealthAmber: "warn", HealthRed: "bad"}[h]
 		},
@@ -272,6 +273,19 @@ func authTone(result string) string {
 		return "warn"
 	}
 	return "none"
+}
+
+// wayTone is how the result of a step of a mail's way looks.
+func wayTone(result string) string {
+	switch result {
+	case "good", "delivered", "sent":
+		return "ok"
+	case "junk", "refused", "bounced", "dropped":
+		return "bad"
+	case "noted", "later", "held", "queued", "stopped":
+		return "warn"
+	}
+	return authTone(result)
 }
 
 func statusTone(s string) string {

@@ -197,8 +197,10 @@ type XrayCheck struct {
 
 // Step is one step of a mail's way.
 type Step struct {
-	At          time.Time
+	At          time.Time     // zero is not known
+	Took        time.Duration // 0 is not known
 	Title, Text string
+	Result      string // a word, shown as a badge; "" is none
 	Items       []string
 }
 

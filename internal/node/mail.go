@@ -20,6 +20,7 @@ import (
 	"uniqverse/services/email/courier"
 	"uniqverse/services/email/dmarcreport"
 	"uniqverse/services/email/jmap"
+	"uniqverse/services/email/journey"
 	"uniqverse/services/email/mtasts"
 	"uniqverse/services/email/refusals"
 	"uniqverse/services/email/signer"
@@ -35,6 +36,7 @@ import (
 	"uniqverse/smtpd/senderauth"
 	"uniqverse/store"
 	"uniqverse/store/jmapstore"
+	"uniqverse/store/journeystore"
 	"uniqverse/store/mailstore"
 	"uniqverse/store/reportstore"
 )
@@ -79,7 +81,8 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 		return part{}, err
 	}
 	n.services = append(n.services, running{name: "jmap", run: programs.Run})
-	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s).Endpoints(), journal.Endpoints(), records.Endpoints(), programs.Endpoints(), reports.Endpoints(),
+	ways := journey.New(s, journeystore.New(n.db))
+	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s, ways).Endpoints(), ways.Endpoints(), journal.Endpoints(), records.Endpoints(), programs.Endpoints(), reports.Endpoints(),
 		archive.New(s, mailstore.New(n.db), log).Endpoints(), rules.Endpoints()), s.Discovery()}
 	if len(n.listeners.smtp)+len(n.listeners.pop3) == 0 {
 		return p, nil

@@ -89,6 +89,7 @@ func (s *Service) append(tx mailbox.Tx, in *incoming, a Appended) (mailbox.Messa
 	m := in.row
 	m.MailboxID, m.User, m.Recipient = box.ID, box.User, s.address(box.User)
 	m.Unread, m.Starred, m.Labels, m.Keywords = a.Unread, a.Starred, a.Labels, a.Keywords
+	in.raw.Marks = []smtpd.Mark{{Step: "stored", At: s.Now().UnixMicro()}}
 	if m.RawID, err = tx.AddRaw(in.raw); err != nil {
 		return mailbox.Message{}, err
 	}

@@ -36,6 +36,7 @@ type incoming struct {
 	refs  []string      // Message-IDs that it answers, without <>
 	trace *event.Trace
 	start time.Time
+	marks []smtpd.Mark // when what happened to it
 
 	judged sorting.Judged // what the spam filter says; nothing of what it is not asked about
 
@@ -108,6 +109,10 @@ func (s *Service) accept(ctx context.Context, in *incoming, msg *smtpd.Message, 
 	s.describe(in, r)
 	if err := s.judge(ctx, in, r, c); err != nil {
 		return err
+	}
+	in.marks = append(slices.Clip(env.Marks), smtpd.Mark{Step: "judged", At: s.Now().UnixMicro()})
+	if !in.notBefore.IsZero() {
+		in.marks = append(in.marks, smtpd.Mark{Step: "later", At: in.notBefore.UnixMicro()})
 	}
 	if err := s.confirm(in, c); err != nil {
 		return err
@@ -317,6 +322,7 @@ func (s *Service) store(tx mailbox.Tx, in *incoming) error {
 	if err != nil || len(fresh) == 0 && !in.noCopy {
 		return err
 	}
+	in.raw.Marks = append(slices.Clip(in.marks), smtpd.Mark{Step: "stored", At: s.Now().UnixMicro()})
 	rawID, err := tx.AddRaw(in.raw)
 	if err != nil {
 		return err

@@ -5,6 +5,7 @@ import (
 
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
+	"uniqverse/internal/web"
 	"uniqverse/services/email/mailbox"
 )
 
@@ -29,6 +30,16 @@ func notNil(list []string) []string {
 		return []string{}
 	}
 	return list
+}
+
+// OpenFor returns a message that the caller may see, with its bytes; close the content. What is somebody else's is errs.NotFound.
+func (s *Service) OpenFor(c *web.Call, id int64) (mailbox.Message, mailbox.Raw, *mailbox.Content, error) {
+	m, err := s.message(c, id)
+	if err != nil {
+		return m, mailbox.Raw{}, nil, err
+	}
+	raw, body, err := s.content(c.Context(), m.RawID)
+	return m, raw, body, err
 }
 
 // content opens the bytes of a stored message; the caller closes it.

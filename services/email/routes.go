@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"uniqverse/internal/web"
+	"uniqverse/services/email/body"
 )
 
 // Endpoints returns every route of the service. What an owner check says is the same
@@ -19,10 +20,6 @@ func (s *Service) Endpoints() []web.Endpoint {
 	all := []web.Endpoint{
 		web.Query("GET", "/api/messages", read, "A mailbox, newest first", s.list),
 		web.Query("GET", "/api/messages/{id}", read, "One message with its text, parts and what the checks found", s.get),
-		web.Stream("GET", "/api/messages/{id}/raw", read, "The message as it came, with the fields that this server put before it", s.rawMessage),
-		web.Stream("GET", "/api/messages/{id}/html", read, "The HTML of the message, without what acts or calls home, as a document for a sandboxed frame", s.htmlBody),
-		web.Query("GET", "/api/messages/{id}/headers", read, "The header fields in their order, decoded", s.headers),
-		web.Stream("GET", "/api/messages/{id}/parts/{part}", read, "A part of the message, decoded, as a file", s.part),
 		web.Command("POST", "/api/messages/{id}/read", read, "Mark as read, or as unread with read=false", s.Store, s.markRead),
 		web.Command("POST", "/api/messages/{id}/star", read, "Set or remove the star; without a body: the other way round", s.Store, s.star),
 		web.Command("POST", "/api/messages/{id}/labels", read, "Replace the labels", s.Store, s.label),
@@ -49,5 +46,5 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Command("POST", "/folders/{id}/delete", page, "The page's form: remove a folder", s.Store, s.removeFolder).Redirect(back),
 		web.Query("POST", "/folders/{id}/empty", page, "The page's form: empty the trash or the junk", s.emptyFolder).Redirect(back),
 	}
-	return slices.Concat(all, s.Sender().Endpoints(), s.queue.Endpoints(), s.directory.Endpoints(), s.sorter.Endpoints())
+	return slices.Concat(all, body.New(s).Endpoints(), s.Sender().Endpoints(), s.queue.Endpoints(), s.directory.Endpoints(), s.sorter.Endpoints())
 }

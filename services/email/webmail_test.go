@@ -134,7 +134,7 @@ func TestMessageViews(t *testing.T) {
 		"headers": {"<dt>Subject</dt><dd>Views</dd>", ">ours<"},
 		"parts":   {"multipart/mixed", fmt.Sprintf("/api/messages/%d/parts/2", id)},
 		"auth":    {"no domain to ask", "The host 192.0.2.7 called itself mx.example.org"},
-		"journey": {"From the host 192.0.2.7", "It lies in Inbox."},
+		"journey": {"The host 192.0.2.7 connected", "It lies in Inbox."},
 		"lint":    {"No plain text", "Images without alt", "shows bank.example and leads to evil.example"},
 	} {
 		p := w.page(200, fmt.Sprintf("/messages/%d?view=%s", id, view), "pilot")

@@ -27,11 +27,13 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
 	"uniqverse/services/email/archive"
+	"uniqverse/services/email/journey"
 	"uniqverse/services/email/signer"
 	"uniqverse/services/email/webmail"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/senderauth"
 	"uniqverse/store"
+	"uniqverse/store/journeystore"
 	"uniqverse/store/mailstore"
 	"uniqverse/store/storetest"
 	"uniqverse/templates"
@@ -167,7 +169,8 @@ func start(t *testing.T, dir string, change ...func(*email.Options)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := web.New(web.Options{Service: "email", Title: "Mail", Version: "test", Discovery: w.svc.Discovery(), Endpoints: append(w.svc.Endpoints(), slices.Concat(webmail.New(w.svc).Endpoints(), archive.New(w.svc, mailstore.New(w.db), log).Endpoints())...),
+	ways := journey.New(w.svc, journeystore.New(w.db))
+	h, err := web.New(web.Options{Service: "email", Title: "Mail", Version: "test", Discovery: w.svc.Discovery(), Endpoints: append(w.svc.Endpoints(), slices.Concat(webmail.New(w.svc, ways).Endpoints(), ways.Endpoints(), archive.New(w.svc, mailstore.New(w.db), log).Endpoints())...),
 		Auth: who{}, Templates: set, Site: &web.Site{}, Metrics: metrics.NewSet(), Log: log, Now: now})
 	if err != nil {
 		t.Fatal(err)

@@ -63,8 +63,10 @@ func (c *Checker) Check(ctx context.Context, in Input) Results {
 		from   = authorOf(in.Fields)
 		walk   = &walker{c: c, found: make(map[string]recordAt)}
 		policy discovery
+		begun  = time.Now()
+		took   [3]float64 // each written by one goroutine
 	)
-	wg.Go(func() { r.MailFrom = c.spfMailFrom(ctx, in) })
+	wg.Go(func() { r.MailFrom = c.spfMailFrom(ctx, in); took[0] = since(begun) })
 	wg.Go(func() { r.HELO = c.spfHELO(ctx, in) })
 	wg.Go(func() { r.Peer = c.iprev(ctx, in.IP) })
 	wg.Go(func() { r.Sender = c.Sender(ctx, in.MailFrom) })
@@ -72,10 +74,12 @@ func (c *Checker) Check(ctx context.Context, in Input) Results {
 		wg.Go(func() { r.Listed = c.Listed(ctx, in.IP) })
 	}
 	if from.domain != "" {
-		wg.Go(func() { policy = walk.discover(ctx, from.domain) })
+		wg.Go(func() { policy = walk.discover(ctx, from.domain); took[2] = since(begun) })
 	}
 	r.Signatures = c.dkim(ctx, in)
+	took[1] = since(begun)
 	wg.Wait()
+	r.Took = Took{SPF: took[0], DKIM: took[1], DMARC: took[2]}
 
 	r.SPF = r.MailFrom.Result
 	if in.MailFrom == "" {

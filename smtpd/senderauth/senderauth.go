@@ -17,6 +17,7 @@ package senderauth
 import (
 	"context"
 	"net"
+	"time"
 )
 
 // Resolver is the DNS that the checks ask. *net.Resolver satisfies it. A name that does not
@@ -59,7 +60,18 @@ type Results struct {
 	HELO       SPFResult       `json:"helo"`
 	Signatures []DKIMSignature `json:"signatures"` // in the order of the header, the first MaxSignatures
 	Author     DMARCResult     `json:"author"`
+	Took       Took            `json:"took,omitzero"`
 }
+
+// Took is how long the checks took, in milliseconds; they run side by side. DMARC is the search for the policy.
+type Took struct {
+	SPF   float64 `json:"spf"`
+	DKIM  float64 `json:"dkim"`
+	DMARC float64 `json:"dmarc"`
+}
+
+// since is the time since then in milliseconds, to the microsecond.
+func since(at time.Time) float64 { return float64(time.Since(at).Microseconds()) / 1000 }
 
 // HostResult is the verdict on the peer's address.
 type HostResult struct {

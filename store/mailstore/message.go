@@ -226,10 +226,10 @@ func (tx txn) AddRaw(r mailbox.Raw) (id int64, err error) {
 		auth = "{}"
 	}
 	err = tx.QueryRow(`INSERT INTO email_raw (envelope_id, sha256, size, body, file, prepended, mode, reverse_path, recipients, helo, remote_ip, tls, auth_user,
-		received_at, message_id, traceparent, auth, faults, spam_reasons)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) RETURNING id`,
+		received_at, message_id, traceparent, auth, faults, spam_reasons, marks)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) RETURNING id`,
 		r.EnvelopeID, r.SHA256, r.Size, body, file, prepended, r.Mode, r.ReversePath, jsonList(r.Recipients), r.HELO, r.RemoteIP, r.TLS, r.AuthUser,
-		r.Received.UnixMilli(), r.MessageID, r.Traceparent, auth, jsonList(r.Faults), jsonList(r.SpamReasons)).Scan(&id)
+		r.Received.UnixMilli(), r.MessageID, r.Traceparent, auth, jsonList(r.Faults), jsonList(r.SpamReasons), jsonList(r.Marks)).Scan(&id)
 	return id, store.Failed(err)
 }
 
@@ -248,8 +248,8 @@ func (tx txn) AddMessage(m mailbox.Message) (mailbox.Message, error) {
 		m.ThreadID = m.Modseq
 	}
 	err = tx.QueryRow(`INSERT INTO email_messages (mailbox_id, raw_id, recipient, subject, from_text, from_name, from_address, to_text, sent_at, received_at, snippet,
-		message_id, size, attachments, flags, spam_score, spf, dkim, dmarc, unread, starred, labels, keywords, folders, thread_id, created_modseq, modseq)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $26) RETURNING id`,
+		message_id, size, attachments, flags, spam_score, spf, dkim, dmarc, unread, starred, labels, keywords, folders, first_folders, thread_id, created_modseq, modseq)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $24, $25, $26, $26) RETURNING id`,
 		m.MailboxID, m.RawID, m.Recipient, m.Subject, m.From, m.FromName, m.FromAddress, m.To, unixMS(m.Date), unixMS(m.Received), m.Snippet,
 		m.MessageID, m.Size, m.Attachments, jsonList(m.Flags), m.SpamScore, m.SPF, m.DKIM, m.DMARC, asInt(m.Unread), asInt(m.Starred), jsonList(m.Labels),
 		jsonList(m.Keywords), idList(m.Folders), m.ThreadID, m.Modseq).Scan(&m.ID)

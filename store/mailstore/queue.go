@@ -202,6 +202,9 @@ func (s Store) Entries(ctx context.Context, f queue.Filter, p web.Paging) ([]que
 			w.where(c.cond, c.value)
 		}
 	}
+	if f.Raw != 0 {
+		w.where("raw_id = %", f.Raw)
+	}
 	if !f.Waiting.IsZero() {
 		w.where("not_before > % AND attempts = 0 AND state IN ('queued', 'held')", f.Waiting.UnixMilli())
 	}

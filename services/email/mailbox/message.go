@@ -12,6 +12,7 @@ import (
 	"uniqverse/services/email/mime"
 	"uniqverse/services/email/search"
 	"uniqverse/services/email/spam"
+	"uniqverse/smtpd"
 )
 
 // The bounds of labels and keywords.
@@ -75,6 +76,7 @@ type Raw struct {
 	TLS         string // "TLS 1.3"; "" without
 	AuthUser    string // who submitted it; "" for mail from elsewhere
 	Received    time.Time
+	Marks       []smtpd.Mark // when what happened to it; written, and read by package journey alone
 	MessageID   string
 	Traceparent string
 	Auth        json.RawMessage // senderauth.Results

@@ -45,6 +45,7 @@ type Filter struct {
 	Recipient string // the whole address
 	QueueID   string
 	User      string    // local part of the sender
+	Raw       int64     // the stored message
 	Waiting   time.Time // only what waits for a time after this one, and was not tried
 }
 

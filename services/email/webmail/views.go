@@ -5,9 +5,10 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"uniqverse/internal/web"
-	"uniqverse/services/email"
+	mailbody "uniqverse/services/email/body"
 	"uniqverse/services/email/lint"
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/reading"
@@ -47,7 +48,7 @@ func (w *Pages) look(c *web.Call, view string, v *templates.MessageView, m mailb
 		v.Source = strings.ToValidUTF8(string(raw.Prepended)+string(head), "\uFFFD")
 		v.Clipped = body.Size > maxSource
 	case "headers":
-		for _, f := range email.FieldList(raw, show.Tree) {
+		for _, f := range mailbody.FieldList(raw, show.Tree) {
 			v.Headers = append(v.Headers, templates.Header{Name: f.Name, Value: f.Value, Ours: f.Ours})
 		}
 	case "parts":
@@ -60,7 +61,9 @@ func (w *Pages) look(c *web.Call, view string, v *templates.MessageView, m mailb
 			}
 		}
 	case "journey":
-		v.Journey = w.journey(m, raw, v.Folder)
+		var err error
+		v.Journey, err = w.journey(c, m, raw)
+		return err
 	case "lint":
 		return w.lint(v, m, raw, show, body)
 	}
@@ -79,50 +82,24 @@ func (w *Pages) parts(c *web.Call, m mailbox.Message, show reading.Shown) (out [
 	return out
 }
 
-// journey tells what is known of the message's way, in its order.
-func (w *Pages) journey(m mailbox.Message, raw mailbox.Raw, folder string) []templates.Step {
+// journey shows the message's way through this server.
+func (w *Pages) journey(c *web.Call, m mailbox.Message, raw mailbox.Raw) ([]templates.Step, error) {
+	way, err := w.ways.Tell(c.Context(), m, raw)
+	if err != nil {
+		return nil, err
+	}
 	var out []templates.Step
-	add := func(title, format string, args ...any) {
-		out = append(out, templates.Step{At: raw.Received, Title: title, Text: fmt.Sprintf(format, args...)})
-	}
-	from := raw.ReversePath
-	if from == "" {
-		from = "the null sender"
-	}
-	switch {
-	case raw.Mode == "draft" || raw.Mode == "import" || raw.Mode == "local":
-		add("Put here", "It did not come over SMTP: %s.", map[string]string{"draft": "it was written here", "import": "it was brought in from elsewhere", "local": "this server wrote it"}[raw.Mode])
-	case raw.AuthUser != "":
-		add("Handed in", "%s signed in and handed it in (%s), for %s.", raw.AuthUser, raw.Mode, strings.Join(raw.Recipients, ", "))
-	default:
-		tls := "without TLS"
-		if raw.TLS != "" {
-			tls = "over " + raw.TLS
+	for _, s := range way.Steps {
+		step := templates.Step{Title: s.Title, Result: s.Result, Text: s.Text, Items: s.Items}
+		if s.At != nil {
+			step.At = s.At.Time()
 		}
-		add("Received", "From the host %s, which called itself %s, %s. The envelope: from %s to %s. Number %s.", raw.RemoteIP, raw.HELO, tls, from, strings.Join(raw.Recipients, ", "), raw.EnvelopeID)
-		add("Sender checked", "SPF %s, DKIM %s, DMARC %s.", m.SPF, m.DKIM, m.DMARC)
-		if r, err := reading.Auth(raw.Auth); err == nil {
-			for _, p := range r.Policy {
-				add("Policy", "Rule %s: a server that refuses would have answered %d %s %s. %s", p.Rule, p.Code, p.Enhanced, p.Text, p.Detail)
-			}
+		if s.MS != nil {
+			step.Took = time.Duration(*s.MS * float64(time.Millisecond))
 		}
+		out = append(out, step)
 	}
-	if len(raw.Faults) > 0 {
-		add("Read", "Broken in it: %s. It was stored as it came.", strings.ReplaceAll(strings.Join(raw.Faults, ", "), "_", " "))
-	}
-	if raw.AuthUser == "" {
-		add("Judged", "The spam filter gave %.1f points.", m.SpamScore)
-		for _, r := range raw.SpamReasons {
-			out[len(out)-1].Items = append(out[len(out)-1].Items, fmt.Sprintf("%s %+.1f", strings.ReplaceAll(r.Rule, "_", " "), r.Score))
-		}
-	}
-	if m.Recipient != "" && raw.AuthUser == "" && raw.Mode != "draft" {
-		add("Addressed", "It was for %s; the mailbox is %s.", m.Recipient, w.mail.Address(m.User))
-	}
-	if folder != "" {
-		out = append(out, templates.Step{At: m.Received, Title: "Now", Text: "It lies in " + folder + "."})
-	}
-	return out
+	return out, nil
 }
 
 func (w *Pages) lint(v *templates.MessageView, m mailbox.Message, raw mailbox.Raw, show reading.Shown, body *mailbox.Content) error {

@@ -12,16 +12,20 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
 	"uniqverse/services/email/drafts"
+	"uniqverse/services/email/journey"
 )
 
 // Pages are the pages. Make them with New.
 type Pages struct {
 	mail   *email.Service
 	drafts *drafts.Drafts
+	ways   *journey.Teller
 }
 
-// New returns the pages of a mail service.
-func New(mail *email.Service) *Pages { return &Pages{mail: mail, drafts: drafts.New(mail)} }
+// New returns the pages of a mail service, which show what ways tells.
+func New(mail *email.Service, ways *journey.Teller) *Pages {
+	return &Pages{mail: mail, drafts: drafts.New(mail), ways: ways}
+}
 
 // Endpoints are the routes of the pages.
 func (w *Pages) Endpoints() []web.Endpoint {

@@ -1,10 +1,15 @@
-package email
+// Package body answers with what a message holds: the message as it came, its header, its parts, and its HTML made fit to be shown.
+//
+// It stores nothing and decides nothing about whose mail may be seen: that is the Mail's. What a mail holds is a stranger's,
+// so everything leaves as a file or as a document that can do nothing. Its handlers are safe for concurrent use.
+package body
 
 import (
 	"encoding/base64"
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,14 +32,28 @@ const (
 	maxImages = 8 << 20
 )
 
-// OpenFor returns a message that the caller may see, with its bytes; close the content. What is somebody else's is errs.NotFound.
-func (s *Service) OpenFor(c *web.Call, id int64) (mailbox.Message, mailbox.Raw, *mailbox.Content, error) {
-	m, err := s.message(c, id)
-	if err != nil {
-		return m, mailbox.Raw{}, nil, err
+// Mail is the mail service as it is needed here.
+type Mail interface {
+	// OpenFor returns a message that the caller may see, with its bytes; close the content. What is somebody else's is errs.NotFound.
+	OpenFor(c *web.Call, id int64) (mailbox.Message, mailbox.Raw, *mailbox.Content, error)
+}
+
+// Bodies answers with what messages hold. Make one with New.
+type Bodies struct{ mail Mail }
+
+// New returns the bodies of a mail service's messages.
+func New(mail Mail) *Bodies { return &Bodies{mail: mail} }
+
+// Endpoints are the routes of what messages hold.
+func (b *Bodies) Endpoints() []web.Endpoint {
+	read := web.NeedsToken("email.read")
+	read.Describe = "the user's own mailbox; others' with email.admin"
+	return []web.Endpoint{
+		web.Stream("GET", "/api/messages/{id}/raw", read, "The message as it came, with the fields that this server put before it", b.rawMessage),
+		web.Stream("GET", "/api/messages/{id}/html", read, "The HTML of the message, without what acts or calls home, as a document for a sandboxed frame", b.htmlBody),
+		web.Query("GET", "/api/messages/{id}/headers", read, "The header fields in their order, decoded", b.headers),
+		web.Stream("GET", "/api/messages/{id}/parts/{part}", read, "A part of the message, decoded, as a file", b.part),
 	}
-	raw, body, err := s.content(c.Context(), m.RawID)
-	return m, raw, body, err
 }
 
 // attachment sets the headers of an answer that is a stranger's file.
@@ -45,8 +64,8 @@ func attachment(h http.Header, typ, name string) {
 	h.Set("Cache-Control", "private, no-store")
 }
 
-func (s *Service) rawMessage(c *web.Call, w http.ResponseWriter, in idParams) error {
-	m, raw, body, err := s.OpenFor(c, in.ID)
+func (b *Bodies) rawMessage(c *web.Call, w http.ResponseWriter, in idParams) error {
+	m, raw, body, err := b.mail.OpenFor(c, in.ID)
 	if err != nil {
 		return err
 	}
@@ -62,8 +81,8 @@ func copyTo(w io.Writer, r io.Reader) error {
 	return err
 }
 
-func (s *Service) htmlBody(c *web.Call, w http.ResponseWriter, in idParams) error {
-	_, _, body, err := s.OpenFor(c, in.ID)
+func (b *Bodies) htmlBody(c *web.Call, w http.ResponseWriter, in idParams) error {
+	_, _, body, err := b.mail.OpenFor(c, in.ID)
 	if err != nil {
 		return err
 	}
@@ -98,7 +117,7 @@ func images(v reading.Shown, body *mailbox.Content) func(string) string {
 		for i := range v.Tree.Parts {
 			p := &v.Tree.Parts[i]
 			typ, ok := strings.CutPrefix(p.Type, "image/")
-			if p.ContentID != id || id == "" || !ok || !has([]string{"png", "jpeg", "gif", "webp"}, typ) || p.Size() > min(2*maxImage, left) {
+			if p.ContentID != id || id == "" || !ok || !slices.Contains([]string{"png", "jpeg", "gif", "webp"}, typ) || p.Size() > min(2*maxImage, left) {
 				continue
 			}
 			data, err := io.ReadAll(io.LimitReader(p.Body(body), maxImage+1))
@@ -124,8 +143,8 @@ type HeaderField struct {
 	Ours  bool   `json:"ours"`  // put there by this server
 }
 
-func (s *Service) headers(c *web.Call, in idParams) (Headers, error) {
-	_, raw, body, err := s.OpenFor(c, in.ID)
+func (b *Bodies) headers(c *web.Call, in idParams) (Headers, error) {
+	_, raw, body, err := b.mail.OpenFor(c, in.ID)
 	if err != nil {
 		return Headers{}, err
 	}
@@ -154,13 +173,17 @@ func FieldList(raw mailbox.Raw, tree *mailmime.Tree) []HeaderField {
 	return out
 }
 
+type idParams struct {
+	ID int64 `path:"id" min:"1"`
+}
+
 type partParams struct {
 	ID   int64 `path:"id" min:"1"`
 	Part int   `path:"part" min:"0" max:"1000"`
 }
 
-func (s *Service) part(c *web.Call, w http.ResponseWriter, in partParams) error {
-	_, _, body, err := s.OpenFor(c, in.ID)
+func (b *Bodies) part(c *web.Call, w http.ResponseWriter, in partParams) error {
+	_, _, body, err := b.mail.OpenFor(c, in.ID)
 	if err != nil {
 		return err
 	}
