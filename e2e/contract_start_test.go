@@ -109,7 +109,9 @@ func TestDirectoryIsExtended(t *testing.T) {
 
 // Secrets, keys and the database are in the one folder, for their owner's eyes alone.
 func TestOneFolderHoldsEverything(t *testing.T) {
-	s := start(t)
+	s := bare(t, t.TempDir())
+	s.boot()
+	t.Cleanup(s.end)
 	s.get(200, "portal/.well-known/jwks.json")
 	files := 0
 	err := filepath.WalkDir(s.dir, func(path string, d os.DirEntry, err error) error {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
@@ -12,12 +13,15 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"uniqverse/internal/config"
 	"uniqverse/internal/node"
+	"uniqverse/services/email/signer"
 	"uniqverse/smtpd"
+	"uniqverse/store/storetest"
 )
 
 // system is the product, started for one test.
@@ -42,7 +46,24 @@ func start(t testing.TB, env ...string) *system {
 // prepare is start without the starting: for tests that change something before boot.
 func prepare(t testing.TB, env ...string) *system {
 	t.Helper()
-	s := &system{t: t, dir: t.TempDir(), env: map[string]string{"UNI_PORT": "0", "GAME_PORT": "0", "EMAIL_PORT": "0", "CHAT_PORT": "0",
+	s := bare(t, storetest.Dir(t), env...)
+	keys, err := dkimKeys()
+	if err == nil {
+		err = os.Mkdir(filepath.Join(s.dir, "dkim"), 0o700)
+	}
+	for name, pem := range keys {
+		err = errors.Join(err, os.WriteFile(filepath.Join(s.dir, "dkim", name), pem, 0o600))
+	}
+	if err != nil {
+		t.Fatalf("keys: %v", err)
+	}
+	return s
+}
+
+// bare is prepare on a folder as it is: for tests of a first start.
+func bare(t testing.TB, dir string, env ...string) *system {
+	t.Helper()
+	s := &system{t: t, dir: dir, env: map[string]string{"UNI_PORT": "0", "GAME_PORT": "0", "EMAIL_PORT": "0", "CHAT_PORT": "0",
 		"EMAIL_SMTP_25": "0", "EMAIL_SMTP_587": "0", "EMAIL_SMTP_465": "0", "EMAIL_DNS": "off"}}
 	s.env["VEZE_DATA_DIR"] = s.dir
 	for _, e := range env {
@@ -51,6 +72,30 @@ func prepare(t testing.TB, env ...string) *system {
 	}
 	return s
 }
+
+// dkimKeys is a pair of keys as a first start makes them, by the names of their files. Making the RSA key takes longer
+// than most of the tests, so that all that are not about keys share it.
+var dkimKeys = sync.OnceValues(func() (map[string][]byte, error) {
+	dir, err := os.MkdirTemp("", "dkim")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	if _, err := signer.New(dir, "vezeuniqverse.com", time.Now).Records(); err != nil {
+		return nil, err
+	}
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	keys := map[string][]byte{}
+	for _, f := range files {
+		if keys[f.Name()], err = os.ReadFile(filepath.Join(dir, f.Name())); err != nil {
+			return nil, err
+		}
+	}
+	return keys, nil
+})
 
 // boot starts the process on the folder; after end it is a restart.
 func (s *system) boot() {
