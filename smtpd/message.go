@@ -48,8 +48,12 @@ func (m *Message) Reader() io.Reader {
 	return io.MultiReader(bytes.NewReader(m.Prepended), m.Raw())
 }
 
-// Bytes returns Raw in memory: at most the limit on a message's size.
+// Bytes returns Raw in memory: at most the limit on a message's size. They are valid until Deliver returns, and must not be
+// changed.
 func (m *Message) Bytes() ([]byte, error) {
+	if m.file == nil {
+		return m.head, nil
+	}
 	b := make([]byte, m.Size)
 	if _, err := io.ReadFull(m.Raw(), b); err != nil {
 		return nil, fmt.Errorf("read spooled message: %w", err)

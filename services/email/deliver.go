@@ -1,7 +1,6 @@
 package email
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -13,13 +12,13 @@ import (
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
+	"uniqverse/services/email/compose"
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/mime"
 	"uniqverse/services/email/queue"
 	"uniqverse/services/email/reading"
 	"uniqverse/services/email/sorting"
 	"uniqverse/smtpd"
-	"uniqverse/smtpd/header"
 )
 
 // repeatedWithin is how long a message is remembered, so that a sender who lost our 250 does
@@ -51,9 +50,10 @@ type incoming struct {
 
 	// What the transaction did.
 	copyID    int64 // the sender's copy
-	delivered int   // mailboxes that got it
-	queued    int   // recipients at other hosts
-	bounces   bool  // chaos will report it as failed
+	rows      []int64
+	delivered int  // mailboxes that got it
+	queued    int  // recipients at other hosts
+	bounces   bool // chaos will report it as failed
 }
 
 // commit runs the transaction that stores a message.
@@ -124,6 +124,9 @@ func (s *Service) accept(ctx context.Context, in *incoming, msg *smtpd.Message, 
 	}
 	kept = in.delivered > 0 || in.copyID != 0
 	s.count(in, in.delivered)
+	if in.raw.File == "" {
+		s.index.Offer(in.rows, r, c)
+	}
 	s.index.Wake()
 	if in.queued > 0 || in.bounces || in.judged.Sends() {
 		s.queue.Wake()
@@ -180,15 +183,24 @@ func (s *Service) destinations(ctx context.Context, in *incoming) error {
 // receive takes the bytes of a message over: into memory, or into a file that is on disk when
 // it returns.
 func (s *Service) receive(in *incoming, msg *smtpd.Message) (*mailbox.Content, error) {
+	r := &in.raw
+	r.Prepended = msg.Prepended
+	own := in.env.User != "" && !in.asIs
+	if msg.Size <= MaxInRow && !own {
+		body, err := msg.Bytes()
+		if err != nil {
+			return nil, err
+		}
+		r.Body, r.Size, r.SHA256 = body, msg.Size, msg.SHA256[:]
+		return mailbox.InMemory(body), nil
+	}
 	src, sum := msg.Raw(), sha256.New()
-	if in.env.User != "" && !in.asIs {
+	if own {
 		var err error
-		if src, err = withoutBcc(src); err != nil {
+		if src, err = compose.WithoutBcc(src); err != nil {
 			return nil, err
 		}
 	}
-	r := &in.raw
-	r.Prepended = msg.Prepended
 	if msg.Size <= MaxInRow {
 		body, err := io.ReadAll(src)
 		if err != nil {
@@ -208,26 +220,6 @@ func (s *Service) receive(in *incoming, msg *smtpd.Message) (*mailbox.Content, e
 	}
 	r.File, r.Size, r.SHA256 = name, size, sum.Sum(nil)
 	return mailbox.InFile(f, size), nil
-}
-
-// withoutBcc takes the Bcc fields off a message that a user submits: they are for us alone
-// (RFC 5322 section 3.6.3). No signature covers them yet.
-func withoutBcc(src io.Reader) (io.Reader, error) {
-	head, err := io.ReadAll(io.LimitReader(src, 1<<20)) // the edge bounds a header section to 256 KB
-	if err != nil {
-		return nil, fmt.Errorf("read message: %w", err)
-	}
-	end := header.End(head)
-	var out []byte
-	rest := head[:end]
-	for _, f := range header.Fields(head[:end]) {
-		if !f.Is("Bcc") {
-			out = append(out, f.Raw...)
-		}
-		rest = rest[len(f.Raw):]
-	}
-	out = append(append(out, rest...), head[end:]...)
-	return io.MultiReader(bytes.NewReader(out), src), nil
 }
 
 // checkAuthor holds a submitted message to what its user may write in it, and adds what it
@@ -309,7 +301,7 @@ func word(w string) string {
 
 // store writes the message into every mailbox that does not have it yet, and into the queue.
 func (s *Service) store(tx mailbox.Tx, in *incoming) error {
-	in.delivered, in.queued = 0, 0
+	in.delivered, in.queued, in.rows = 0, 0, nil
 	if !in.noCopy {
 		in.copyID = 0
 	}
@@ -407,6 +399,7 @@ func (s *Service) put(tx mailbox.Tx, in *incoming, m mailbox.Message, received b
 	if err != nil {
 		return err
 	}
+	in.rows = append(in.rows, m.ID)
 	if own {
 		in.copyID = m.ID
 	}

@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"uniqverse/smtpd/header"
 )
 
 // Message is what a mail says.
@@ -213,4 +215,24 @@ func clean(s string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\uFFFD"))
+}
+
+// WithoutBcc takes the Bcc fields off a message that a user submits: they are for us alone
+// (RFC 5322 section 3.6.3). No signature covers them yet.
+func WithoutBcc(src io.Reader) (io.Reader, error) {
+	head, err := io.ReadAll(io.LimitReader(src, 1<<20)) // the edge bounds a header section to 256 KB
+	if err != nil {
+		return nil, fmt.Errorf("read message: %w", err)
+	}
+	end := header.End(head)
+	var out []byte
+	rest := head[:end]
+	for _, f := range header.Fields(head[:end]) {
+		if !f.Is("Bcc") {
+			out = append(out, f.Raw...)
+		}
+		rest = rest[len(f.Raw):]
+	}
+	out = append(append(out, rest...), head[end:]...)
+	return io.MultiReader(bytes.NewReader(out), src), nil
 }

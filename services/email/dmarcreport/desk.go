@@ -92,6 +92,7 @@ func (b before) Deliver(ctx context.Context, env *smtpd.Envelope, msg *smtpd.Mes
 	var letter []byte
 	if b.d.isReport(env) && msg.Size <= maxMessage {
 		letter, _ = msg.Bytes() // what cannot be read here fails below, too
+		letter = bytes.Clone(letter)
 	}
 	if err := b.Backend.Deliver(ctx, env, msg); err != nil {
 		return err

@@ -140,7 +140,10 @@ func unquoteWords(s string) string {
 // when it cannot be read or lies outside the years 1970 to 2199.
 func Date(field string) time.Time {
 	field = strings.TrimSpace(stripComments(clipBytes(field, 200)))
-	t, err := mail.ParseDate(field)
+	t, err := time.Parse("Mon, 2 Jan 2006 15:04:05 -0700", field) // as nearly all are
+	if err != nil {
+		t, err = mail.ParseDate(field)
+	}
 	for _, layout := range []string{"Mon, 2 Jan 2006 15:04:05", "2 Jan 2006 15:04:05", "Mon Jan _2 15:04:05 2006", time.RFC3339, "2006-01-02 15:04:05"} {
 		if err == nil {
 			break

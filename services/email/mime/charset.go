@@ -1,7 +1,6 @@
 package mime
 
 import (
-	"bytes"
 	"strings"
 	"unicode/utf8"
 
@@ -43,20 +42,29 @@ func guess(b []byte) string {
 	return string(out)
 }
 
-// plain ends lines with "\n" alone and takes out NULs and other control characters.
+// plain ends lines with "\n" alone and takes out NULs and other control characters. All of those are bytes of their
+// own, so that text is UTF-8 after it when it was before.
 func plain(s string) string {
-	s = strings.ReplaceAll(s, "\r\n", "\n")
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r == '\n' || r == '\t':
-			return r
-		case r == '\r':
-			return '\n'
-		case r < ' ' || r == 0x7f:
-			return -1
+	odd := func(c byte) bool { return c < ' ' && c != '\n' && c != '\t' || c == 0x7f }
+	var b strings.Builder
+	from := 0
+	for i := 0; i < len(s); i++ {
+		if !odd(s[i]) {
+			continue
 		}
-		return r
-	}, s)
+		if from == 0 {
+			b.Grow(len(s))
+		}
+		b.WriteString(s[from:i])
+		if from = i + 1; s[i] == '\r' && (from == len(s) || s[from] != '\n') {
+			b.WriteByte('\n')
+		}
+	}
+	if from == 0 {
+		return s
+	}
+	b.WriteString(s[from:])
+	return b.String()
 }
 
 // wholeRunes cuts a half character off the end of b, as a limit may leave one.
@@ -72,6 +80,3 @@ func wholeRunes(b []byte) []byte {
 	}
 	return b
 }
-
-// hasNUL reports whether b holds a NUL byte.
-func hasNUL(b []byte) bool { return bytes.IndexByte(b, 0) >= 0 }

@@ -25,7 +25,7 @@ func (p *Part) Body(src io.ReaderAt) io.Reader {
 // its charset, and the Fault words that were met; "\n" ends its lines. The error is src's own.
 func (p *Part) Text(src io.ReaderAt, limit int64) (text string, faults []string, err error) {
 	body := p.Body(src)
-	b, err := io.ReadAll(io.LimitReader(body, limit+1))
+	b, err := readMost(body, limit+1, p.Size())
 	if err != nil {
 		return "", nil, err
 	}
@@ -44,10 +44,29 @@ func (p *Part) Text(src io.ReaderAt, limit int64) (text string, faults []string,
 	if !known {
 		faults = append(faults, FaultCharset)
 	}
-	if hasNUL([]byte(text)) {
+	if strings.IndexByte(text, 0) >= 0 {
 		faults = append(faults, FaultNUL)
 	}
 	return plain(text), faults, nil
+}
+
+// readMost reads to the end, at most limit bytes; about size are expected.
+func readMost(r io.Reader, limit, size int64) ([]byte, error) {
+	b := make([]byte, 0, min(limit, max(size, 0)+1)) // one more, so that the end is met without another piece of memory
+	for int64(len(b)) < limit {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):min(int64(cap(b)), limit)])
+		b = b[:len(b)+n]
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
 }
 
 // ready holds bytes that are decoded and not yet handed out.

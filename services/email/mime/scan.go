@@ -19,6 +19,7 @@ const (
 	maxHeader     = 512 << 10 // bytes kept of a message's header section
 	maxPartHeader = 16 << 10  // bytes kept of a part's header section
 	maxBoundary   = 256       // bytes of a boundary; RFC 2046 allows 70
+	scanBuffer    = 64 << 10  // bytes of a message that are looked at together
 )
 
 // The words of Tree.Faults.
@@ -119,7 +120,11 @@ func Value(f header.Field) string {
 func Scan(r io.Reader) (*Tree, error) {
 	s := &scanner{tree: &Tree{}, inHeader: true, limit: maxHeader}
 	s.tree.Parts = append(s.tree.Parts, Part{Parent: -1, Type: defaultPartType})
-	br := bufio.NewReaderSize(r, 64<<10)
+	size := int64(scanBuffer)
+	if known, ok := r.(interface{ Size() int64 }); ok {
+		size = min(size, known.Size()+1) // a small message takes little
+	}
+	br := bufio.NewReaderSize(r, int(size))
 	start := true
 	for {
 		piece, err := br.ReadSlice('\n')

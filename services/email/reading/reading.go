@@ -35,6 +35,8 @@ type Reading struct {
 	Attachments []*mime.Part
 	Encrypted   bool
 	Faults      []string // what is broken, one word each
+
+	first string // the whole text of the first plain part, where it was decoded for the snippet; "" where not
 }
 
 // Read makes sense of a message as far as that goes. It never fails: what is broken is named
@@ -62,17 +64,22 @@ func Read(c *mailbox.Content, log *slog.Logger) (r Reading) {
 		r.Encrypted = r.Encrypted || p.Type == "application/pgp-encrypted" || p.Type == "application/pkcs7-mime"
 	}
 	if r.Plain {
-		r.Snippet = r.start(plain[0], c, snippetText, false)
+		text := r.decode(plain[0], c, snippetText)
+		if plain[0].Size() < snippetText {
+			r.first = text
+		}
+		r.Snippet = mime.Line(text[:min(len(text), 16<<10)], snippetRunes)
 	}
 	if r.Snippet == "" && r.HTML {
-		r.Snippet = r.start(html, c, snippetHTML, true)
+		text := htmlmail.Text(r.decode(html, c, snippetHTML), 4*snippetRunes)
+		r.Snippet = mime.Line(text[:min(len(text), 16<<10)], snippetRunes)
 	}
 	r.Faults = tree.Faults
 	return r
 }
 
-// start returns the start of a part's text on one line.
-func (r *Reading) start(p *mime.Part, src io.ReaderAt, limit int64, isHTML bool) string {
+// decode returns the start of a part's text, and notes what is broken in it.
+func (r *Reading) decode(p *mime.Part, src io.ReaderAt, limit int64) string {
 	text, faults, err := p.Text(src, limit)
 	if err != nil {
 		faults = append(faults, mime.FaultInternal)
@@ -80,10 +87,7 @@ func (r *Reading) start(p *mime.Part, src io.ReaderAt, limit int64, isHTML bool)
 	for _, f := range faults {
 		r.Tree.Fault(f)
 	}
-	if isHTML {
-		text = htmlmail.Text(text, 4*snippetRunes)
-	}
-	return mime.Line(text[:min(len(text), 16<<10)], snippetRunes)
+	return text
 }
 
 // bodies returns the parts that hold a message's readable text: every plain one that is no
@@ -156,14 +160,25 @@ func Show(c *mailbox.Content) (Shown, error) {
 	if err != nil {
 		return Shown{}, fmt.Errorf("scan stored message: %w", err)
 	}
+	return show(tree, c, "")
+}
+
+// Show is what Show of the package returns for a message that was read, from the same bytes.
+func (r *Reading) Show(c *mailbox.Content) (Shown, error) { return show(r.Tree, c, r.first) }
+
+// show decodes the text of a message; first is that of its first plain part where it is known.
+func show(tree *mime.Tree, c *mailbox.Content, first string) (Shown, error) {
 	plain, html := bodies(tree)
 	v := Shown{Tree: tree, HTMLPart: html}
 	var texts []string
 	left := int64(ShownText)
-	for _, p := range plain {
-		text, _, err := p.Text(c, max(left, 0))
-		if err != nil {
-			return v, fmt.Errorf("decode stored message: %w", err)
+	for i, p := range plain {
+		text := first
+		if i > 0 || first == "" {
+			var err error
+			if text, _, err = p.Text(c, max(left, 0)); err != nil {
+				return v, fmt.Errorf("decode stored message: %w", err)
+			}
 		}
 		left -= int64(len(text))
 		if text = strings.Trim(text, "\n"); text != "" {
