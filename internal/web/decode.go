@@ -17,6 +17,7 @@ import (
 	"unicode/utf8"
 
 	"uniqverse/internal/errs"
+	"uniqverse/internal/web/strictjson"
 )
 
 // How an In struct is decoded
@@ -151,82 +152,9 @@ func (p *params) readJSON(body []byte) error {
 	if !utf8.Valid(body) {
 		return errs.New(errs.Malformed, "the JSON body is not valid UTF-8")
 	}
-	trimmed := bytes.TrimSpace(body)
-	if err := checkJSON(trimmed); err != nil {
-		return err
-	}
-	if trimmed[0] == '[' {
-		p.list = trimmed
-		return nil
-	}
-	if trimmed[0] != '{' {
-		return errs.New(errs.Malformed, "the JSON body must be an object")
-	}
-	if err := json.Unmarshal(trimmed, &p.json); err != nil {
-		return errs.Wrap(errs.Malformed, err, "the body is not valid JSON")
-	}
-	return nil
-}
-
-// checkJSON refuses what encoding/json would take silently: two values, the same name twice
-// in one object, and nesting beyond 64.
-func checkJSON(b []byte) error {
-	if len(b) == 0 {
-		return errs.New(errs.Malformed, "the JSON body is empty")
-	}
-	dec := json.NewDecoder(bytes.NewReader(b))
-	dec.UseNumber()
-	type level struct {
-		names map[string]bool // nil in an array
-		value bool            // the next token is a member's value
-	}
-	var stack []level
-	for done := false; !done; {
-		tok, err := dec.Token()
-		if err != nil {
-			return errs.Wrap(errs.Malformed, err, "the body is not valid JSON")
-		}
-		top := len(stack) - 1
-		switch t := tok.(type) {
-		case json.Delim:
-			if t == '{' || t == '[' {
-				if top >= 0 && stack[top].names != nil {
-					stack[top].value = false
-				}
-				if len(stack) >= 64 {
-					return errs.New(errs.Malformed, "the JSON body is nested deeper than 64 levels")
-				}
-				l := level{}
-				if t == '{' {
-					l.names = map[string]bool{}
-				}
-				stack = append(stack, l)
-				continue
-			}
-			stack = stack[:top]
-		case string:
-			if top >= 0 && stack[top].names != nil && !stack[top].value {
-				if stack[top].names[t] {
-					return errs.New(errs.Malformed, "the JSON body names %q twice", clip(t))
-				}
-				stack[top].names[t] = true
-				stack[top].value = true
-				continue
-			}
-			if top >= 0 {
-				stack[top].value = false
-			}
-		default:
-			if top >= 0 {
-				stack[top].value = false
-			}
-		}
-		done = len(stack) == 0
-	}
-	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return errs.New(errs.Malformed, "the body holds more than one JSON value")
-	}
-	return nil
+	var err error
+	p.json, p.list, err = strictjson.Parse(bytes.TrimSpace(body))
+	return err
 }
 
 func (p *params) readForm(body []byte) error {
@@ -446,8 +374,28 @@ func (b *binder) bounds(name string, f reflect.StructField, v reflect.Value) {
 	}
 }
 
+// plainJSON sets what most fields are, a text without escapes or an integer, with less work; false for all else.
+func plainJSON(v reflect.Value, raw json.RawMessage) bool {
+	switch v.Type() {
+	case reflect.TypeFor[string]():
+		if n := len(raw); n > 1 && raw[0] == '"' && bytes.IndexByte(raw, '\\') < 0 {
+			v.SetString(string(raw[1 : n-1]))
+			return true
+		}
+	case reflect.TypeFor[int64]():
+		if n, err := strconv.ParseInt(string(raw), 10, 64); err == nil {
+			v.SetInt(n)
+			return true
+		}
+	}
+	return false
+}
+
 // setJSON decodes one JSON value with the type's own rules, in words for the caller.
 func setJSON(v reflect.Value, raw json.RawMessage) error {
+	if plainJSON(v, raw) {
+		return nil
+	}
 	if err := json.Unmarshal(raw, v.Addr().Interface()); err != nil {
 		var typeErr *json.UnmarshalTypeError
 		if errors.As(err, &typeErr) && v.Kind() == reflect.Slice && typeErr.Type != v.Type() {

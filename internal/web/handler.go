@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -105,6 +106,7 @@ type Handler struct {
 	mu      sync.Mutex
 	running map[string]bool // idempotency keys being served, by caller and key
 	panics  *metrics.Counter
+	secure  http.Header
 }
 
 // New makes the handler of a service from its endpoints. It panics on nothing: two endpoints
@@ -112,7 +114,7 @@ type Handler struct {
 func New(opts Options) (*Handler, error) {
 	opts.Limits = opts.Limits.withDefaults()
 	h := &Handler{opts: opts, mux: http.NewServeMux(), limiter: newLimiter(opts.Limits, opts.Now),
-		slots: make(chan struct{}, opts.Limits.Concurrent), running: map[string]bool{}}
+		slots: make(chan struct{}, opts.Limits.Concurrent), running: map[string]bool{}, secure: secure()}
 	h.panics = opts.Metrics.GetOrCreateCounter(fmt.Sprintf(`uniqverse_panics_total{service=%q}`, opts.Service))
 	h.opts.Endpoints = append(slices.Clone(opts.Endpoints), h.standard()...)
 	byPath := map[string][]Endpoint{}
@@ -225,7 +227,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, known *Caller) {
 	c := &Call{Request: r, Prefix: cleanPrefix(r.Header.Get("X-Forwarded-Prefix")), ID: rand.Text()[:16], Now: start, w: rw, handler: h, known: known}
 	c.isPage = wantsPage(r)
 	c.Log = h.opts.Log.With("req", c.ID)
-	secure(rw.Header())
+	maps.Copy(rw.Header(), h.secure) // one value each: whoever adds another makes a list of their own
 	ctx, end := h.begin(c, r)
 	c.Request = r.WithContext(context.WithValue(ctx, callKey{}, c))
 	rw.before = func(status int) {

@@ -74,14 +74,16 @@ func (f *found) Write(b []byte) (int, error) {
 	return f.ResponseWriter.Write(b)
 }
 
-// secure sets the headers of every answer. Pages that show mail replace the policy with a
+// secure is the headers of every answer, made once for a handler. Pages that show mail replace the policy with a
 // narrower one of their own.
-func secure(h http.Header) {
-	h.Set("Content-Security-Policy", "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; "+
-		"frame-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self' http: https:; object-src 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "same-origin")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+func secure() http.Header {
+	return http.Header{
+		"Content-Security-Policy": {"default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self' ws: wss:; " +
+			"frame-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self' http: https:; object-src 'none'"},
+		"X-Content-Type-Options":     {"nosniff"},
+		"X-Frame-Options":            {"DENY"},
+		"Referrer-Policy":            {"same-origin"},
+		"Cross-Origin-Opener-Policy": {"same-origin"},
+		"Permissions-Policy":         {"camera=(), microphone=(), geolocation=()"},
+	}
 }

@@ -156,10 +156,17 @@ func weight(all []mention, now time.Time) (score float64, is bool) {
 
 // forget drops the words that were said the longest ago, down to half of what fits.
 func (t *Trends) forget(now time.Time) {
-	last := func(slug string) time.Time { return t.terms[slug][len(t.terms[slug])-1].at }
-	all := slices.SortedFunc(maps.Keys(t.terms), func(a, b string) int { return cmp.Compare(last(b).UnixNano(), last(a).UnixNano()) })
-	for _, slug := range all[trendTerms/2:] {
-		delete(t.terms, slug)
+	type term struct {
+		slug string
+		last int64
+	}
+	all := make([]term, 0, len(t.terms))
+	for slug, said := range t.terms {
+		all = append(all, term{slug, said[len(said)-1].at.UnixNano()})
+	}
+	slices.SortFunc(all, func(a, b term) int { return cmp.Compare(b.last, a.last) })
+	for _, old := range all[trendTerms/2:] {
+		delete(t.terms, old.slug)
 	}
 	maps.DeleteFunc(t.told, func(_ string, at time.Time) bool { return now.Sub(at) >= trendAgain })
 }

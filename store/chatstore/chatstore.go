@@ -221,11 +221,17 @@ func (s Store) LastPublished(ctx context.Context, room int64) (int64, error) {
 	return seq, store.Failed(err)
 }
 
-// SavePublished writes down the ids of published events; an event keeps the first that it got.
+// SavePublished writes down the ids of published events; an event keeps the first that it got. What lies in a row, as
+// nearly everything does where one room is busy, is written together.
 func (s Store) SavePublished(ctx context.Context, ids []live.Published) error {
 	return s.db.Write(ctx, nil, func(tx *store.Tx) error {
-		for _, p := range ids {
-			if _, err := tx.Exec(`UPDATE chat_events SET event_id = $1 WHERE room_id = $2 AND seq = $3 AND event_id IS NULL`, p.ID, p.Room, p.Seq); err != nil {
+		for len(ids) > 0 {
+			first, n := ids[0], int64(1)
+			for n < int64(len(ids)) && ids[n] == (live.Published{Room: first.Room, Seq: first.Seq + n, ID: first.ID + n}) {
+				n++
+			}
+			ids = ids[n:]
+			if _, err := tx.Exec(`UPDATE chat_events SET event_id = seq + $1 WHERE room_id = $2 AND seq >= $3 AND seq < $4 AND event_id IS NULL`, first.ID-first.Seq, first.Room, first.Seq, first.Seq+n); err != nil {
 				return err
 			}
 		}

@@ -66,6 +66,8 @@ type feed struct {
 	topics map[string]formed // by the name of the form; empty while nobody listens
 	users  int               // sockets
 	tail   tail
+
+	learning chan struct{} // closed when whoever asks the store for last is done; nil while nobody does
 }
 
 // formed is a room in the frames of one form.
@@ -388,17 +390,11 @@ func (r *Relay) Join(ctx context.Context, room int64, form Form) (*ws.Topic, err
 		r.feeds[room] = f
 	}
 	f.users++ // from here on what the hub says of the room is noted
-	if f.last < 0 {
-		r.mu.Unlock()
-		last, err := r.store.LastPublished(ctx, room)
-		r.mu.Lock()
-		if err != nil {
+	for f.last < 0 {
+		if err := r.learn(ctx, room, f); err != nil {
 			f.users--
 			r.dismiss(room, f)
 			return nil, err
-		}
-		if f.last < 0 {
-			f.last = last
 		}
 	}
 	t, ok := f.topics[form.Name]
@@ -407,6 +403,32 @@ func (r *Relay) Join(ctx context.Context, room int64, form Form) (*ws.Topic, err
 		f.topics[form.Name] = t
 	}
 	return t.topic, nil
+}
+
+// learn finds out what a room's newest published event is: one of those who come at once asks the store, the others wait for
+// it. r.mu is held, but not meanwhile.
+func (r *Relay) learn(ctx context.Context, room int64, f *feed) error {
+	if busy := f.learning; busy != nil {
+		r.mu.Unlock()
+		defer r.mu.Lock()
+		select {
+		case <-busy:
+			return nil
+		case <-ctx.Done():
+			return errs.Wrap(errs.Unavailable, ctx.Err(), "the request was given up before the room was read")
+		}
+	}
+	done := make(chan struct{})
+	f.learning = done
+	r.mu.Unlock()
+	last, err := r.store.LastPublished(ctx, room)
+	r.mu.Lock()
+	f.learning = nil
+	close(done)
+	if err == nil && f.last < 0 {
+		f.last = last
+	}
+	return err
 }
 
 // Leave ends what Join began.
