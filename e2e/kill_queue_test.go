@@ -32,6 +32,19 @@ type sink struct {
 	life int                    // of the program
 	got  map[string]map[int]int // by recipient and life
 	n    int
+	held chan struct{} // the answer to a mail waits until it is closed; nil is at once
+}
+
+// hold lets the answers to mails wait, or lets them go.
+func (s *sink) hold(wait bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if wait {
+		s.held = make(chan struct{})
+	} else {
+		close(s.held)
+		s.held = nil
+	}
 }
 
 func startSink(t testing.TB) *sink {
@@ -85,7 +98,11 @@ func (s *sink) serve(c net.Conn, life int) {
 			}
 			s.got[to][life]++
 			s.n++
+			held := s.held
 			s.mu.Unlock()
+			if held != nil {
+				<-held
+			}
 			time.Sleep(3 * time.Millisecond) // a host takes its time, and the program may end in it
 		case strings.EqualFold(verb, "QUIT"):
 			io.WriteString(c, "221 bye\r\n")

@@ -31,6 +31,8 @@ type system struct {
 	dir string
 	env map[string]string
 	log *slog.Logger // nil is silent, or stderr under -v
+
+	busyWait time.Duration // see node.Options
 }
 
 // start runs the product in this process with these settings (NAME=value) on free ports and
@@ -115,7 +117,7 @@ func (s *system) boot() {
 	if s.log == nil && testing.Verbose() {
 		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	}
-	s.Node, err = node.Start(s.t.Context(), node.Options{Config: cfg, Version: "test", Log: log})
+	s.Node, err = node.Start(s.t.Context(), node.Options{Config: cfg, Version: "test", Log: log, BusyWait: s.busyWait})
 	if err != nil {
 		s.t.Fatal(err)
 	}

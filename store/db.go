@@ -38,6 +38,8 @@ type Options struct {
 	// block and must not write. nil drops them. It is not called before the first Write that
 	// emits, so it may close over a hub that is made from this DB's Epoch and ReserveIDs.
 	Publish func(stream string, evs []event.Event)
+	// BusyWait is how long a write waits for another process that holds the database; 0 is engine.BusyWait.
+	BusyWait time.Duration
 	// Migrations replaces the embedded ones, for tests of migrating; nil is the usual.
 	Migrations fs.FS
 }
@@ -81,6 +83,12 @@ func Open(ctx context.Context, opts Options) (*DB, error) {
 	}
 	if d.Settle != "" {
 		if _, err := e.Conn.ExecContext(ctx, d.Settle); err != nil {
+			e.Close()
+			return nil, engine.StartError(e.File, err)
+		}
+	}
+	if opts.BusyWait > 0 {
+		if err := e.Wait(ctx, opts.BusyWait); err != nil {
 			e.Close()
 			return nil, engine.StartError(e.File, err)
 		}

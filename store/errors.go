@@ -44,7 +44,7 @@ func dbError(err error) error {
 	case engine.Full:
 		return errs.Wrap(errs.Unavailable, errors.Join(errFull, err), "the disk is full; nothing was changed, try again when there is space")
 	case engine.Busy:
-		return errs.Wrap(errs.Unavailable, err, "the database is busy; nothing was changed, try again")
+		return &errs.Error{Kind: errs.Unavailable, Detail: "the database is busy; nothing was changed, try again", RetryAfter: engine.BusyWait, Err: err}
 	case engine.IO, engine.Corrupt:
 		return errs.Wrap(errs.Unavailable, err, "the database cannot be read or written; the log says why")
 	}

@@ -35,6 +35,8 @@ type Options struct {
 	Log     *slog.Logger
 	Out     io.Writer        // takes the start-up block; nil is silent
 	Now     func() time.Time // nil is time.Now
+	// BusyWait is how long a write waits for another program that holds the database; 0 is the store's own. For tests.
+	BusyWait time.Duration
 }
 
 // Node is a running process. Make one with Start, end it with Shutdown.
@@ -112,7 +114,7 @@ func Start(ctx context.Context, opts Options) (n *Node, err error) {
 // openStore opens the database and the hub, each of which needs the other: the store
 // publishes to the hub, the hub takes its epoch and ids from the store.
 func (n *Node) openStore(ctx context.Context) (err error) {
-	n.db, err = store.Open(ctx, store.Options{Dir: n.cfg.DataDir, Log: n.opts.Log.With("svc", "store"), Now: n.opts.Now,
+	n.db, err = store.Open(ctx, store.Options{Dir: n.cfg.DataDir, Log: n.opts.Log.With("svc", "store"), Now: n.opts.Now, BusyWait: n.opts.BusyWait,
 		Publish: func(stream string, evs []event.Event) {
 			if _, err := n.hub.Publish(context.Background(), stream, evs...); err != nil && !errors.Is(err, hub.ErrClosed) {
 				n.opts.Log.Error("events not published", "stream", stream, "err", err.Error())

@@ -10,7 +10,9 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
+	"time"
 
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
@@ -40,6 +42,14 @@ func SQLite() Dialect {
 	}
 }
 
+// BusyWait is how long a statement waits for another process that holds the database.
+const BusyWait = 5 * time.Second
+
+// Wait has the connection that writes wait so long instead of BusyWait.
+func (e *Engine) Wait(ctx context.Context, d time.Duration) error {
+	return waitFor(ctx, e.Conn, int(d.Milliseconds()))
+}
+
 // sqliteDSN is the address of a database file. Settings stand here and not in statements,
 // because a PRAGMA that is executed reaches one pooled connection only.
 func sqliteDSN(path string, readOnly bool) string {
@@ -48,7 +58,7 @@ func sqliteDSN(path string, readOnly bool) string {
 		p = "/" + p // a Windows drive: file:///C:/…
 	}
 	q := url.Values{}
-	for _, pragma := range []string{"busy_timeout(5000)", "foreign_keys(1)", "synchronous(FULL)", "mmap_size(" + mmapSize() + ")", "trusted_schema(0)"} {
+	for _, pragma := range []string{"busy_timeout(" + strconv.FormatInt(BusyWait.Milliseconds(), 10) + ")", "foreign_keys(1)", "synchronous(FULL)", "mmap_size(" + mmapSize() + ")", "trusted_schema(0)"} {
 		q.Add("_pragma", pragma)
 	}
 	q.Set("_dqs", "0")                          // "text" is a column, never a string
@@ -255,15 +265,25 @@ func tidySQLite(ctx context.Context, c *sql.Conn) error {
 	if busy != 0 || inLog != moved || inLog <= 0 {
 		return nil
 	}
-	if _, err := c.ExecContext(ctx, "PRAGMA busy_timeout = 0"); err != nil {
+	var wait int
+	if err := c.QueryRowContext(ctx, "PRAGMA busy_timeout").Scan(&wait); err != nil {
+		return err
+	}
+	if err := waitFor(ctx, c, 0); err != nil {
 		return err
 	}
 	err := c.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &inLog, &moved)
-	_, back := c.ExecContext(ctx, "PRAGMA busy_timeout = 5000")
+	back := waitFor(ctx, c, wait)
 	if classifySQLite(err) == Busy {
 		err = nil
 	}
 	return errors.Join(err, back)
+}
+
+// waitFor sets how many milliseconds the connection waits for another one that holds the database.
+func waitFor(ctx context.Context, c *sql.Conn, ms int) error {
+	_, err := c.ExecContext(ctx, "PRAGMA busy_timeout = "+strconv.Itoa(ms))
+	return err
 }
 
 // quoteFTS5 makes each word a quoted term: a person's text is never query syntax.

@@ -228,6 +228,7 @@ func (q *Queue[T]) Run(ctx context.Context) error {
 	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer context.AfterFunc(ctx, func() { time.AfterFunc(drain, cancel) })()
 	var swept time.Time
+	wait := time.Second
 	for ctx.Err() == nil {
 		if now := q.Now(); now.Sub(swept) >= sweepEvery || now.Before(swept) {
 			swept = now
@@ -235,10 +236,12 @@ func (q *Queue[T]) Run(ctx context.Context) error {
 		}
 		entries, err := q.claim(ctx)
 		if err != nil && ctx.Err() == nil {
-			q.Log.Error("the mail queue cannot be read; it is tried again in a minute", "err", err.Error())
-			q.pause(ctx, time.Minute)
+			q.Log.Error("the mail queue cannot be read; it is tried again soon", "in", wait.String(), "err", err.Error())
+			q.pause(ctx, wait)
+			wait = min(2*wait, time.Minute)
 			continue
 		}
+		wait = time.Second
 		for _, e := range entries {
 			running.Go(func() {
 				defer q.done(e.Domain)

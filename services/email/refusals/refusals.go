@@ -18,6 +18,7 @@ import (
 
 	"github.com/VictoriaMetrics/metrics"
 
+	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
 	"uniqverse/smtpd"
 )
@@ -29,10 +30,11 @@ const (
 )
 
 const (
-	maxWaiting = 1024        // refusals that are not written yet
-	maxBatch   = 256         // in one transaction
-	maxPeople  = 10          // mailboxes that one recipient is looked up for
-	pause      = time.Second // between two batches, so that a flood of refusals is a trickle of writes
+	maxWaiting = 1024             // refusals that are not written yet
+	maxBatch   = 256              // in one transaction
+	maxPeople  = 10               // mailboxes that one recipient is looked up for
+	pause      = time.Second      // between two batches, so that a flood of refusals is a trickle of writes
+	mostPause  = 10 * time.Second // between two tries to write one while the store cannot be written
 	sweepEvery = time.Hour
 )
 
@@ -164,13 +166,28 @@ func (j *Journal) write(ctx context.Context, told []smtpd.Refusal) {
 	}
 	for len(rows) > 0 {
 		n := min(len(rows), maxBatch)
-		if err := j.Store.AddRefusals(ctx, rows[:n]); err != nil {
+		if err := j.add(ctx, rows[:n]); err != nil {
 			j.dropped.Add(len(rows))
 			j.Log.Warn("refused mail could not be noted", "rows", len(rows), "err", err.Error())
 			return
 		}
 		j.kept.Add(n)
 		rows = rows[n:]
+	}
+}
+
+// add stores rows, also when the store cannot be written for a while: that is when mail is put off.
+func (j *Journal) add(ctx context.Context, rows []Refusal) error {
+	for wait := pause; ; wait = min(2*wait, mostPause) {
+		err := j.Store.AddRefusals(ctx, rows)
+		if !errs.Is(err, errs.Unavailable) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(wait):
+		}
 	}
 }
 
