@@ -11,6 +11,8 @@
 //     it gets only what is new: never a part.
 //   - Slow subscribers: publishing never blocks on them. One whose queue exceeds its bound
 //     is closed with ErrSlow after what was queued, and resumes from its last id.
+//   - Words that were taken back: once an event says that a line of a room is gone (event.Silences), those before it
+//     that told of the line are delivered without its text.
 //   - Ephemeral events (presence, typing) take an id but are not kept for replay.
 //
 // The hub is the hint, the store is the truth: what must not be lost is in the store before

@@ -58,6 +58,9 @@ func (s *stream) append(h *Local, events []event.Event) (last int64, gone bool, 
 		if ev.At.IsZero() {
 			ev.At = now
 		}
+		if words := event.Silences(ev); words != nil {
+			s.silence(h, words)
+		}
 		s.push(h, Message{Stream: s.name, ID: id, Data: event.Encode(ev, id, h.opts.Epoch), Event: ev})
 		last = id
 	}
@@ -83,6 +86,21 @@ func (s *stream) push(h *Local, m Message) {
 	s.ring[s.end%int64(len(s.ring))] = m
 	s.end++
 	s.head, s.had = m.ID, true
+}
+
+// silence takes the words out of events that are kept and told of a line that is gone: whoever comes for them now, or lags
+// behind, gets what the room's log has. Data that was handed out already does not change.
+func (s *stream) silence(h *Local, words func(event.Event) (event.Event, bool)) {
+	for p := s.first; p < s.end; p++ {
+		m := &s.ring[p%int64(len(s.ring))]
+		ev, ok := words(m.Event)
+		if !ok {
+			continue
+		}
+		next := Message{Stream: m.Stream, ID: m.ID, Data: event.Encode(ev, m.ID, h.opts.Epoch), Event: ev}
+		s.weigh(h, weight(&next)-weight(m))
+		*m = next
+	}
 }
 
 // drop forgets the oldest event.

@@ -214,6 +214,26 @@ func TestBansAndMutes(t *testing.T) {
 	})
 }
 
+// Whoever is banned from a room still finds that it is there, and nothing of what is said in it.
+func TestTheBannedDoNotSeeTheLastLine(t *testing.T) {
+	w := start(t, "")
+	w.must("POST", "/rooms", "agent", `{"name":"hall"}`)
+	w.must("POST", "/rooms/1/messages", "agent", "text=the+secret")
+	w.must("POST", "/rooms/1/ban", "agent", "user_id=2")
+	for _, page := range []string{"/", "/rooms", "/rooms?q=hall"} {
+		if a := w.must("GET", page, "pilot", "", "Accept", "text/html"); strings.Contains(a.body, "the secret") || strings.Contains(a.body, "@agent") || !strings.Contains(a.body, "hall") {
+			t.Errorf("%s shows the last line to the banned, or not the room", page)
+		}
+		if a := w.must("GET", page, "reader", "", "Accept", "text/html"); !strings.Contains(a.body, "the secret") {
+			t.Errorf("%s does not show the last line", page)
+		}
+	}
+	w.must("POST", "/rooms/1/unban", "agent", "user_id=2")
+	if a := w.must("GET", "/rooms", "pilot", "", "Accept", "text/html"); !strings.Contains(a.body, "the secret") {
+		t.Error("and not when the ban is lifted")
+	}
+}
+
 func TestDirectRooms(t *testing.T) {
 	w := start(t, "")
 	w.walk([]step{

@@ -31,8 +31,8 @@ type Store interface {
 	Entry(ctx context.Context, room, user int64) (Room, Standing, error)
 	// Rooms returns the rooms that the filter and the viewer leave, in the order of their ids.
 	Rooms(ctx context.Context, v Viewer, f RoomFilter, page web.Paging, limit int) ([]Room, error)
-	// RecentRooms returns the rooms that were used last, then the newest others.
-	RecentRooms(ctx context.Context, v Viewer, limit int) ([]RoomRow, error)
+	// RecentRooms returns the rooms that were used last, then the newest others; of those that ban the viewer at now without the last line.
+	RecentRooms(ctx context.Context, v Viewer, now time.Time, limit int) ([]RoomRow, error)
 	// Totals returns how many rooms and lines there are for the viewer.
 	Totals(ctx context.Context, v Viewer) (rooms, lines int64, err error)
 	// Standing returns a user's place in a room; the zero value for who has none.

@@ -398,6 +398,52 @@ func TestEventStreams(t *testing.T) {
 	}
 }
 
+// streamed reads an event stream from its beginning until the words come.
+func (w *world) streamed(path, until string) string {
+	w.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	req, _ := http.NewRequestWithContext(ctx, "GET", w.srv.URL+path, nil)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var got strings.Builder
+	for b := make([]byte, 1024); !strings.Contains(got.String(), until); {
+		n, err := res.Body.Read(b)
+		got.Write(b[:n])
+		if err != nil {
+			w.t.Fatalf("stream ended: %v\n%s", err, got.String())
+		}
+	}
+	return got.String()
+}
+
+// A stream that begins in the past has nothing of what lines said that were taken away or hidden since, not even a moment ago.
+func TestEventStreamsForgetWhatIsTakenAway(t *testing.T) {
+	w := start(t, "")
+	w.must("POST", "/rooms", "agent", `{"name":"a"}`)
+	w.must("POST", "/rooms/1/messages", "pilot", "text=first+secret")
+	w.must("PATCH", "/rooms/1/messages/1", "pilot", `{"text":"second secret"}`)
+	w.must("POST", "/rooms/1/messages", "pilot", "text=stays")
+	w.must("DELETE", "/rooms/1/messages/1", "pilot", "")
+	w.must("POST", "/rooms/1/messages", "pilot", "text=the+end")
+	for _, path := range []string{"/rooms/1/events?after=0", "/events?after=0"} {
+		got := w.streamed(path, "the end")
+		if strings.Contains(got, "secret") || !strings.Contains(got, "stays") || strings.Count(got, `"text":"",`) != 2 || strings.Count(got, `"deleted":true`) != 2 {
+			t.Errorf("%s: %s", path, got)
+		}
+		// What is left is what the log has.
+		for n, row := range []int{0, 1} {
+			all, err := readTo(w.socket("/ws/rooms/1?after=0"), 0, 5)
+			if err != nil || !strings.Contains(got, "data: "+all[row].raw+"\n") {
+				t.Errorf("event %d of the log is not in the stream: %v", n, err)
+			}
+		}
+	}
+}
+
 // A ticket's events are for its requester and for agents; what happens in rooms is for all.
 func TestWhoHearsOfTickets(t *testing.T) {
 	w := start(t, "")

@@ -23,7 +23,7 @@ const (
 )
 
 func (s *Service) home(c *web.Call, _ web.None) (web.Page, error) {
-	rows, err := s.store.RecentRooms(c.Context(), viewer(c.Caller), homeRooms)
+	rows, err := s.store.RecentRooms(c.Context(), viewer(c.Caller), s.opts.Now(), homeRooms)
 	if err != nil {
 		return web.Page{}, err
 	}
@@ -52,7 +52,7 @@ func (s *Service) roomsPage(c *web.Call, in roomsIn) (web.Page, error) {
 }
 
 func (s *Service) roomsView(c *web.Call, in roomsIn, wrong templates.FieldErrors) (web.Page, error) {
-	rows, err := s.store.RecentRooms(c.Context(), viewer(c.Caller), pageRooms)
+	rows, err := s.store.RecentRooms(c.Context(), viewer(c.Caller), s.opts.Now(), pageRooms)
 	if err != nil {
 		return web.Page{}, err
 	}
@@ -176,7 +176,7 @@ func (s *Service) roomView(c *web.Call, in roomPageIn, draft, wrong string) (web
 	if err != nil {
 		return web.Page{}, err
 	}
-	side, err := s.store.RecentRooms(c.Context(), viewer(c.Caller), sideRooms)
+	side, err := s.store.RecentRooms(c.Context(), viewer(c.Caller), s.opts.Now(), sideRooms)
 	if err != nil {
 		return web.Page{}, err
 	}

@@ -1,12 +1,15 @@
 package chat_test
 
 import (
+	"context"
 	"fmt"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
 
 	"uniqverse/internal/api"
+	"uniqverse/store"
 )
 
 // finds returns the texts of the lines that somebody's search finds, newest first.
@@ -69,6 +72,45 @@ func TestSearch(t *testing.T) {
 	w.say(hall, "agent", `{"text":"gate again"}`)
 	if got := w.finds("pilot", "gate"); got != "gate again|with a gate|the gate is shut" {
 		t.Errorf("after a restart gate finds %q", got)
+	}
+}
+
+// What is written without spaces is found by any part of it, also where an older version put it into the index.
+func TestSearchWithoutSpaces(t *testing.T) {
+	w := start(t, "")
+	hall := w.room("hall")
+	for _, text := range []string{"東京都に行く", "京都のワープゲート v2", "한국어로 말해요", "warp東京gate", "plain"} {
+		w.say(hall, "pilot", fmt.Sprintf(`{"text":%q}`, text))
+	}
+	finds := map[string]string{"京都": "京都のワープゲート v2|東京都に行く", "東京": "warp東京gate|東京都に行く", "京": "warp東京gate|京都のワープゲート v2|東京都に行く", "東京 -行く": "warp東京gate",
+		"ゲート": "京都のワープゲート v2", "ート v2": "京都のワープゲート v2", "한국": "한국어로 말해요", "말해": "한국어로 말해요", "gate": "warp東京gate", `"東京gate"`: "warp東京gate", "都東": "", "大阪": "", "京都*": "京都のワープゲート v2|東京都に行く"}
+	for q, want := range finds {
+		if got := w.finds("pilot", q); got != want {
+			t.Errorf("%s finds %q, want %q", q, got, want)
+		}
+	}
+	ctx := context.Background()
+	migration, err := os.ReadFile("../../store/migrations/sqlite/0047_chat_search_pairs.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, again, _ := strings.Cut(string(migration), ") STRICT;")
+	waiting := 0
+	err = w.db.Write(ctx, nil, func(tx *store.Tx) error { // as a version before had it
+		for _, statement := range []string{`DELETE FROM chat_fts WHERE rowid <= 3`, `INSERT INTO chat_fts (rowid, text) SELECT id, text FROM chat_messages WHERE id <= 3`, again} {
+			if _, err := tx.Exec(statement); err != nil {
+				return err
+			}
+		}
+		return tx.QueryRow(`SELECT COUNT(*) FROM chat_fts_again`).Scan(&waiting)
+	})
+	if err != nil || waiting != 4 {
+		t.Fatalf("%d lines go into the index once more: %v", waiting, err)
+	}
+	for q, want := range finds {
+		if got := w.finds("pilot", q); got != want {
+			t.Errorf("put in anew, %s finds %q, want %q", q, got, want)
+		}
 	}
 }
 

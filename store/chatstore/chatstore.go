@@ -130,9 +130,9 @@ func (s Store) Rooms(ctx context.Context, v chat.Viewer, f chat.RoomFilter, p we
 
 const rowColumns = roomColumns + `, COALESCE(m.handle, ''), COALESCE(CASE WHEN m.deleted_at = 0 AND m.hidden = 0 THEN SUBSTR(m.text, 1, 200) ELSE '' END, ''), COALESCE(m.created_at, 0)`
 
-// lastLine joins a room's last line, unless it is from before the viewer came.
+// lastLine joins a room's last line, unless it is from before the viewer came, or they are banned at $4.
 const lastLine = ` LEFT JOIN chat_messages m ON m.id = (SELECT MAX(l.id) FROM chat_messages l WHERE l.room_id = r.id)
-	AND ($2 = 1 OR m.seq > COALESCE((SELECT j.joined_seq FROM chat_members j WHERE j.room_id = r.id AND j.user_id = $1), 0))`
+	AND ($2 = 1 OR m.seq > COALESCE((SELECT j.joined_seq FROM chat_members j WHERE j.room_id = r.id AND j.user_id = $1), 0)) AND ` + unbanned
 
 func scanRoomRow(row store.RowScanner) (chat.RoomRow, error) {
 	var r chat.RoomRow
@@ -144,16 +144,16 @@ func scanRoomRow(row store.RowScanner) (chat.RoomRow, error) {
 
 // RecentRooms returns the rooms of the last two thousand events, the last used first, and then the newest
 // others: of those that the viewer may find.
-func (s Store) RecentRooms(ctx context.Context, v chat.Viewer, limit int) ([]chat.RoomRow, error) {
-	args := append(viewerArgs(v), limit)
+func (s Store) RecentRooms(ctx context.Context, v chat.Viewer, now time.Time, limit int) ([]chat.RoomRow, error) {
+	args := append(viewerArgs(v), now.UnixMilli(), limit)
 	rows, err := s.db.Query(ctx, `SELECT `+rowColumns+` FROM (SELECT e.room_id AS room_id, MAX(e.place) AS place
 		FROM (SELECT room_id, place FROM chat_events ORDER BY place DESC LIMIT 2000) AS e GROUP BY e.room_id) AS u
-		JOIN chat_rooms r ON r.id = u.room_id`+lastLine+` WHERE `+visible+` ORDER BY u.place DESC LIMIT $4`, args...)
+		JOIN chat_rooms r ON r.id = u.room_id`+lastLine+` WHERE `+visible+` ORDER BY u.place DESC LIMIT $5`, args...)
 	out, err := store.CollectRows(rows, err, scanRoomRow)
 	if err != nil || len(out) >= limit {
 		return out, err
 	}
-	rows, err = s.db.Query(ctx, `SELECT `+rowColumns+` FROM chat_rooms r`+lastLine+` WHERE `+visible+` ORDER BY r.id DESC LIMIT $4`, args...)
+	rows, err = s.db.Query(ctx, `SELECT `+rowColumns+` FROM chat_rooms r`+lastLine+` WHERE `+visible+` ORDER BY r.id DESC LIMIT $5`, args...)
 	newest, err := store.CollectRows(rows, err, scanRoomRow)
 	for _, r := range newest {
 		if len(out) < limit && !slices.ContainsFunc(out, func(o chat.RoomRow) bool { return o.ID == r.ID }) {

@@ -24,15 +24,16 @@ var _ search.Store = Search{}
 const indexNext = `SELECT place, type, COALESCE(json_extract(payload, '$.message_id'), 0) FROM chat_events
 	WHERE place > (SELECT place FROM chat_fts_cursor) ORDER BY place LIMIT $1`
 
-// indexLines adds the lines whose ids are in the list of JSON to the index. It is one statement for all: each INSERT … SELECT opens a savepoint
+const textsOf = `SELECT m.id, m.text FROM json_each($1) AS j CROSS JOIN chat_messages m ON m.id = j.value WHERE m.deleted_at = 0 AND m.text <> '' ORDER BY j.key`
+
+// indexLines adds lines, pairs of id and text in a list of JSON, to the index. It is one statement for all: each INSERT … SELECT opens a savepoint
 // of its own, and at each of those FTS5 writes all that it has gathered into a segment, and then merges segments.
-const indexLines = `INSERT INTO chat_fts (rowid, text) SELECT m.id, m.text FROM json_each($1) AS j CROSS JOIN chat_messages m ON m.id = j.value
-	WHERE m.deleted_at = 0 AND m.text <> '' ORDER BY j.key`
+const indexLines = `INSERT INTO chat_fts (rowid, text) SELECT j.value ->> 0, j.value ->> 1 FROM json_each($1) AS j ORDER BY j.key`
 
 // Index brings up to limit further events into the index and returns how many those were.
 func (s Search) Index(ctx context.Context, limit int) (n int, err error) {
 	var behind bool
-	if err := s.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM chat_events WHERE place > (SELECT place FROM chat_fts_cursor))`).Scan(&behind); err != nil || !behind {
+	if err := s.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM chat_events WHERE place > (SELECT place FROM chat_fts_cursor)) OR EXISTS (SELECT 1 FROM chat_fts_again)`).Scan(&behind); err != nil || !behind {
 		return 0, store.Failed(err) // a writer that has nothing to do is left alone
 	}
 	err = s.db.Write(ctx, nil, func(tx *store.Tx) error {
@@ -56,9 +57,25 @@ func (s Search) Index(ctx context.Context, limit int) (n int, err error) {
 			}
 			return struct{}{}, nil
 		})
-		if err != nil || n == 0 {
+		if err != nil {
 			return err
 		}
+		if n > 0 {
+			if _, err := tx.Exec(`UPDATE chat_fts_cursor SET place = $1`, last); err != nil {
+				return err
+			}
+		}
+		again, err := txn{tx}.again(limit)
+		if err != nil {
+			return err
+		}
+		for _, line := range again {
+			if _, known := changed[line]; !known {
+				order = append(order, line)
+			}
+			changed[line] = true
+		}
+		n = max(n, len(again))
 		slices.Sort(order) // the index takes rising ids the fastest
 		for _, line := range order {
 			if changed[line] {
@@ -67,17 +84,42 @@ func (s Search) Index(ctx context.Context, limit int) (n int, err error) {
 				}
 			}
 		}
-		ids, err := json.Marshal(order)
-		if err != nil {
-			return err
-		}
-		if _, err := tx.Exec(indexLines, string(ids)); err != nil {
-			return err
-		}
-		_, err = tx.Exec(`UPDATE chat_fts_cursor SET place = $1`, last)
-		return err
+		return txn{tx}.index(order)
 	})
 	return n, err
+}
+
+// again takes lines off the list of those that go into the index once more.
+func (tx txn) again(limit int) ([]int64, error) {
+	rows, err := tx.Query(`DELETE FROM chat_fts_again WHERE id IN (SELECT id FROM chat_fts_again ORDER BY id LIMIT $1) RETURNING id`, limit)
+	return store.CollectRows(rows, err, func(row store.RowScanner) (id int64, err error) {
+		err = row.Scan(&id)
+		return id, err
+	})
+}
+
+// index adds lines that are not in the index.
+func (tx txn) index(lines []int64) error {
+	ids, err := json.Marshal(lines)
+	if err != nil || len(lines) == 0 {
+		return err
+	}
+	rows, err := tx.Query(textsOf, string(ids))
+	texts, err := store.CollectRows(rows, err, func(row store.RowScanner) ([2]any, error) {
+		var id int64
+		var text string
+		err := row.Scan(&id, &text)
+		return [2]any{id, search.Indexed(text)}, err
+	})
+	if err != nil || len(texts) == 0 {
+		return err
+	}
+	raw, err := json.Marshal(texts)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec(indexLines, string(raw))
+	return err
 }
 
 // Search returns lines that a viewer may read, newest first.

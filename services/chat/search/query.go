@@ -150,8 +150,9 @@ func (q Query) Match() string {
 			case b.Len() > 0:
 				b.WriteString(" AND ")
 			}
-			b.WriteString(`"` + strings.Join(t.words, " ") + `"`)
-			if t.prefix {
+			words, open := asked(t.words)
+			b.WriteString(`"` + strings.Join(words, " ") + `"`)
+			if t.prefix || open {
 				b.WriteString(" *")
 			}
 		}
@@ -159,7 +160,7 @@ func (q Query) Match() string {
 	return b.String()
 }
 
-// Words splits a text as the index does: runs of letters and digits, without case and accents.
+// Words splits a text: runs of letters and digits, without case and accents, and each character of a script without spaces.
 func Words(text string) []string {
 	var out []string
 	for _, s := range spans(text) {
@@ -176,20 +177,29 @@ type span struct {
 
 func spans(text string) []span {
 	var out []span
-	start := -1
+	start, alone := -1, false
+	end := func(at int) {
+		if start >= 0 {
+			out = append(out, span{start, at, fold(text[start:at])})
+		}
+		start = -1
+	}
 	for i, r := range text {
-		in := unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.Co, r) || start >= 0 && unicode.Is(unicode.Mn, r)
-		if in && start < 0 {
-			start = i
-		}
-		if !in && start >= 0 {
-			out = append(out, span{start, i, fold(text[start:i])})
-			start = -1
+		switch {
+		case start >= 0 && unicode.Is(unicode.Mn, r): // goes with what it stands on
+		case unspaced(r) && (unicode.IsLetter(r) || unicode.IsNumber(r)): // a word of its own
+			end(i)
+			start, alone = i, true
+		case unicode.IsLetter(r) || unicode.IsNumber(r) || unicode.Is(unicode.Co, r):
+			if start < 0 || alone {
+				end(i)
+				start, alone = i, false
+			}
+		default:
+			end(i)
 		}
 	}
-	if start >= 0 {
-		out = append(out, span{start, len(text), fold(text[start:])})
-	}
+	end(len(text))
 	return out
 }
 
@@ -201,6 +211,9 @@ func fold(word string) string {
 	}
 	if ascii {
 		return strings.ToLower(word)
+	}
+	if isUnspaced(word) { // their marks are part of the character
+		return norm.NFC.String(word)
 	}
 	return strings.Map(func(r rune) rune {
 		if unicode.Is(unicode.Mn, r) {

@@ -81,6 +81,7 @@ func TestHighlight(t *testing.T) {
 		{"gate -warp", "warp gate", "warp [gate]"}, {"it's", "it's", "[it's]"}, {"b", "<b>b</b>", "<[b]>[b]</[b]>"}, {"x", "", ""}, {"x", "none", "none"},
 		{"needle", long + "needle " + long, "…" + strings.Repeat("word ", 12) + "[needle] " + strings.Repeat("word ", 34) + "wor…"},
 		{"needle", "needle " + long, "[needle] " + strings.Repeat("word ", 46) + "wor…"},
+		{"京都", "東京都の京都", "東[京都]の[京都]"}, {"京", "東京 x京", "東[京] x[京]"}, {"ガギ", "カ\u3099キ\u3099グ", "[カ\u3099キ\u3099]グ"}, {"한국", "한국어", "[한국]어"}, {"v2東京", "新v2東京", "新[v2東京]"},
 		{"nothing", long, strings.Repeat("word ", 48) + "…"},
 	} {
 		q, err := search.Parse(tc.q)
@@ -97,6 +98,17 @@ func TestHighlight(t *testing.T) {
 		}
 		if got.String() != tc.want {
 			t.Errorf("%s in %.20q:\n%q, want\n%q", tc.q, tc.text, got.String(), tc.want)
+		}
+	}
+}
+
+func TestIndexed(t *testing.T) {
+	for text, want := range map[string]string{
+		"warp GATE, café": "warp GATE, café", "": "", "東京都": "東京 京都 都", "東": "東", "Warp東京gate": "warp 東京 京 gate", "東京、大阪": "東京 京大 大阪 阪",
+		"コーヒー": "コー ーヒ ヒー ー", "カ\u3099": "ガ", "한국어 ok": "한국 국어 어 ok", "𠀀𠀁": "𠀀𠀁 𠀁", "é東": "e 東",
+	} {
+		if got := search.Indexed(text); got != want {
+			t.Errorf("%q goes into the index as %q, want %q", text, got, want)
 		}
 	}
 }
