@@ -34,7 +34,7 @@ func floors() map[string]int {
 		"services":      3,
 		"store":         4,
 		"internal/node": 5,
-		".":             6, "e2e": 6, "bench": 6,
+		".":             6, "e2e": 6, "bench": 6, "examples": 6,
 	}
 }
 

@@ -26,27 +26,31 @@ var (
 
 type authTx struct{ *Tx }
 
+// AuthIn returns the auth tables as a transaction sees them, for tables of others that are written with them.
+func AuthIn(tx *Tx) auth.Tx { return authTx{tx} }
+
 // Update runs fn in one durable transaction.
 func (s Auth) Update(ctx context.Context, once *web.Once, fn func(auth.Tx) error) error {
 	return s.db.Write(ctx, once, func(tx *Tx) error { return fn(authTx{tx}) })
 }
 
-const authUserColumns = `id, name, display, roles, CASE WHEN password = '' THEN 0 ELSE 1 END, disabled, generation, created_at, seen_at`
+const authUserColumns = `id, name, display, roles, CASE WHEN password = '' THEN 0 ELSE 1 END, disabled, generation, created_at, seen_at,
+	COALESCE((SELECT GROUP_CONCAT(w.name, ' ') FROM auth_users w WHERE w.owner = auth_users.id AND w.owner <> 0 AND w.disabled = 0), '')`
 
 func scanAuthUser(row RowScanner) (auth.User, error) {
 	var (
 		u             auth.User
-		roles         string
+		roles, wards  string
 		created, seen int64
 	)
-	err := row.Scan(&u.ID, &u.Name, &u.Display, &roles, &u.Password, &u.Disabled, &u.Generation, &created, &seen)
+	err := row.Scan(&u.ID, &u.Name, &u.Display, &roles, &u.Password, &u.Disabled, &u.Generation, &created, &seen, &wards)
 	if errors.Is(err, sql.ErrNoRows) {
 		return auth.User{}, errs.New(errs.NotFound, "there is no such user")
 	}
 	if err != nil {
 		return auth.User{}, dbError(err)
 	}
-	u.Roles, u.Created, u.LastSeen = strings.Fields(roles), authTime(created), authTime(seen)
+	u.Roles, u.Created, u.LastSeen, u.Wards = strings.Fields(roles), authTime(created), authTime(seen), strings.Fields(wards)
 	return u, nil
 }
 
@@ -162,8 +166,8 @@ func (s Auth) SessionByHash(ctx context.Context, hash []byte) (auth.Session, err
 
 // AddUser makes a user, or returns the one of that name with added false.
 func (tx authTx) AddUser(n auth.NewUser) (u auth.User, added bool, err error) {
-	u, err = scanAuthUser(tx.QueryRow(`INSERT INTO auth_users (name, display, roles, password, created_at) VALUES ($1, $2, $3, $4, $5)
-		ON CONFLICT (name) DO NOTHING RETURNING `+authUserColumns, n.Name, n.Display, authRoles(n.Roles), n.Password, tx.Now().UnixMilli()))
+	u, err = scanAuthUser(tx.QueryRow(`INSERT INTO auth_users (name, display, roles, password, created_at, owner) VALUES ($1, $2, $3, $4, $5, $6)
+		ON CONFLICT (name) DO NOTHING RETURNING `+authUserColumns, n.Name, n.Display, authRoles(n.Roles), n.Password, tx.Now().UnixMilli(), n.Owner))
 	if errs.Is(err, errs.NotFound) { // nothing was inserted, so nothing was returned
 		u, err = scanAuthUser(tx.QueryRow(`SELECT `+authUserColumns+` FROM auth_users WHERE name = $1`, n.Name))
 		return u, false, err
@@ -246,6 +250,12 @@ func (tx authTx) CountAppPasswords(user int64) (int, error) {
 // DeleteAppPassword removes an app password of the user, or errs.NotFound.
 func (tx authTx) DeleteAppPassword(user, id int64) error {
 	return tx.deleteOne(`DELETE FROM auth_app_passwords WHERE id = $1 AND user_id = $2`, "there is no such app password", id, user)
+}
+
+// DeleteAppPasswords removes all app passwords of a user.
+func (tx authTx) DeleteAppPasswords(user int64) error {
+	_, err := tx.Exec(`DELETE FROM auth_app_passwords WHERE user_id = $1`, user)
+	return err
 }
 
 func (tx authTx) deleteOne(query, missing string, args ...any) error {

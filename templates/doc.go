@@ -28,6 +28,7 @@
 //	PageCompose       email_compose       ComposeView       email /compose
 //	PageQueue         email_queue         QueueView         email /queue
 //	PageChaos         email_chaos         ChaosView         email /chaos
+//	PageInboxes       email_inboxes       InboxesView       email /inboxes
 //	PageQueueEntry    email_queue_entry   QueueEntryView    email /queue/{id}
 //	PageDNS           email_dns           DNSView           email /dns
 //	PageDMARC         email_dmarc         DMARCView         email /dmarc

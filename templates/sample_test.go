@@ -217,6 +217,10 @@ func emailSamples() []sample {
 		{templates.PageChaos, "", at("/chaos", "Chaos").With(templates.ChaosView{Rules: []templates.ChaosRow{
 			{ID: 1, Pattern: "shop.example", Stage: "rcpt", Effect: "answers 451 4.2.2", Probability: 30, Enabled: true, Note: "does the shop try again?", Hits: 12, LastHit: noon.Add(-3 * time.Minute)},
 			{ID: 2, Pattern: "*", Stage: "tls", Effect: "lets the handshake fail", Probability: 100}}})},
+		{templates.PageInboxes, "", at("/inboxes", "Inboxes for tests").With(templates.InboxesView{Domain: "vezeuniqverse.com", Max: 50, All: true, Made: &templates.NewInbox{Address: "signup@vezeuniqverse.com", Password: "abcdef-ghijkl-mnopqr-stuvwx", Submission: 2587, Submissions: 2465, POP3: 110, POP3S: 995},
+			Inboxes: []templates.InboxRow{{ID: 2, Address: "signup@vezeuniqverse.com", Pattern: "*@signup.vezeuniqverse.com", Note: "the form of <the> shop", MaxAge: 168, MaxCount: 500, Messages: 12, Unread: 3, Open: "/inbox?user=signup"},
+				{ID: 1, Address: "all@vezeuniqverse.com", Pattern: "*@all.vezeuniqverse.com", Owner: "nova", Outbound: true, MaxAge: 1, MaxCount: 10000, Open: "/inbox?user=all"}}})},
+		{templates.PageInboxes, "refused", at("/inboxes", "Inboxes for tests").With(templates.InboxesView{Domain: "vezeuniqverse.com", Max: 50, Name: "a b", Note: "mine", Errors: templates.FieldErrors{"": "this name is taken", "name": "must be 3 to 40 of a-z"}})},
 		{templates.PageChaos, "calm", at("/chaos", "Chaos").With(templates.ChaosView{})},
 		{templates.PageDNS, "", at("/dns", "DNS").With(templates.DNSView{Domain: "vezeuniqverse.com", Own: true, Reminder: "a new pair of DKIM keys waits for its records to be in the DNS", NewKeys: true, Records: []templates.DNSRecord{
 			{Purpose: "MX", Name: "vezeuniqverse.com", Type: "MX", Value: "10 vezeuniqverse.com.", Found: []string{"10 vezeuniqverse.com."}, Verdict: "ok", Says: "Mail for the domain finds its host."},

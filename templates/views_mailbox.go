@@ -22,11 +22,12 @@ func MailboxLinks(user, current string) []Link {
 		{Label: "Away", Href: "/vacation", Icon: "reply"},
 		{Label: "Junk review", Href: "/junk", Icon: "alert"},
 		{Label: "Rules", Href: "/rules", Icon: "bolt"},
+		{Label: "For tests", Href: "/inboxes", Icon: "inbox"},
 	}
 	for i := range links {
 		l := &links[i]
 		l.Current = l.Href == current
-		if user != "" {
+		if user != "" && l.Href != "/inboxes" { // whose those are is not chosen
 			l.Href += "?" + url.Values{"user": {user}}.Encode()
 		}
 	}

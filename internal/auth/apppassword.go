@@ -11,7 +11,7 @@ import (
 )
 
 // AppPassword is a password for one mail program. It is random, so a fast hash protects it, and it
-// signs in to mail only: SMTP and JMAP.
+// signs in to mail only: SMTP, POP3, JMAP and the API.
 type AppPassword struct {
 	ID       int64
 	Label    string
@@ -25,23 +25,32 @@ const maxAppPasswords = 25
 // NewAppPassword makes an app password and returns its secret, the one time that it can be read: 24 letters and
 // digits of base32 in groups, 120 bits. The label says which program it is for.
 func (a *Auth) NewAppPassword(ctx context.Context, user int64, label string) (AppPassword, string, error) {
+	var (
+		ap     AppPassword
+		secret string
+	)
+	err := a.store.Update(ctx, nil, func(tx Tx) (err error) {
+		ap, secret, err = a.AddAppPassword(tx, user, label)
+		return err
+	})
+	return ap, secret, err
+}
+
+// AddAppPassword is NewAppPassword inside the caller's transaction. An error leaves nothing that could be used.
+func (a *Auth) AddAppPassword(tx Tx, user int64, label string) (AppPassword, string, error) {
 	label = strings.TrimSpace(label)
 	if n := utf8.RuneCountInString(label); n < 1 || n > 60 || strings.ContainsFunc(label, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		return AppPassword{}, "", errs.BadField("label", "must be 1 to 60 characters that name the program it is for")
 	}
 	secret := strings.ToLower(rand.Text()[:24])
-	var ap AppPassword
-	err := a.store.Update(ctx, nil, func(tx Tx) error {
-		n, err := tx.CountAppPasswords(user)
-		if err != nil {
-			return err
-		}
-		if n >= maxAppPasswords {
-			return errs.New(errs.Conflict, "an account has at most %d app passwords; revoke one that is not used any more", maxAppPasswords)
-		}
-		ap, err = tx.AddAppPassword(user, label, hashOf(secret))
-		return err
-	})
+	n, err := tx.CountAppPasswords(user)
+	if err != nil {
+		return AppPassword{}, "", err
+	}
+	if n >= maxAppPasswords {
+		return AppPassword{}, "", errs.New(errs.Conflict, "an account has at most %d app passwords; revoke one that is not used any more", maxAppPasswords)
+	}
+	ap, err := tx.AddAppPassword(user, label, hashOf(secret))
 	if err != nil {
 		return AppPassword{}, "", err
 	}

@@ -146,6 +146,9 @@ func (s authenticator) Authenticate(r *http.Request, tokenWanted bool) (web.Call
 	}
 	if found {
 		c, err := a.bySession(r.Context(), session)
+		if !s.mail() {
+			c.Wards = nil
+		}
 		if err != nil || c.Known() {
 			return c, err
 		}
@@ -155,6 +158,9 @@ func (s authenticator) Authenticate(r *http.Request, tokenWanted bool) (web.Call
 	}
 	return web.Caller{}, nil
 }
+
+// mail reports whether this is the mail service, where alone people act for their wards.
+func (s authenticator) mail() bool { return s.own == serviceAudience("email") }
 
 // AuthenticateApp is web.AppAuthenticator's: a mail program with an app password reads and sends its user's mail, and
 // does nothing else.
@@ -227,6 +233,9 @@ func (s authenticator) byToken(ctx context.Context, token string, via web.Creden
 	}
 	c.User, c.Email, c.ID = u.Name, u.Email, u.ID
 	c.Admin = c.Server == "" && c.Has("portal.admin")
+	if s.mail() {
+		c.Wards = u.Wards
+	}
 	if v.service == "" {
 		a.seen(ctx, u, nil)
 	}
@@ -252,7 +261,7 @@ func (a *Auth) bySession(ctx context.Context, s Session) (web.Caller, error) {
 		return web.Caller{}, err
 	}
 	a.seen(ctx, u, &s)
-	return web.Caller{User: u.Name, Email: u.Email, ID: u.ID, Scopes: ScopesOf(u.Roles), Via: web.SessionCookie, Admin: u.Has(RoleAdmin)}, nil
+	return web.Caller{User: u.Name, Email: u.Email, ID: u.ID, Scopes: ScopesOf(u.Roles), Via: web.SessionCookie, Admin: u.Has(RoleAdmin), Wards: u.Wards}, nil
 }
 
 // demoCaller is the demo identity; its row is made at its first call.

@@ -48,6 +48,8 @@ type Tx interface {
 	AddAppPassword(user int64, label string, hash []byte) (AppPassword, error)
 	CountAppPasswords(user int64) (int, error)
 	DeleteAppPassword(user, id int64) error
+	// DeleteAppPasswords removes all of a user's.
+	DeleteAppPasswords(user int64) error
 
 	// AddSession makes a session, and ends those of the user used longest ago beyond most.
 	AddSession(s Session, hash []byte, most int) (Session, error)
@@ -68,6 +70,7 @@ type NewUser struct {
 	Display  string
 	Roles    []string
 	Password string // PHC string, "" for none
+	Owner    int64  // the user whose account it is, 0 for people
 }
 
 // UserChange names what UpdateUser changes; nil fields stay.

@@ -33,6 +33,7 @@ type User struct {
 	Created    time.Time
 	LastSeen   time.Time // to the hour; zero is never
 	Generation int64     // tokens of our own issue carry it; grows when they must end
+	Wards      []string  // names of the accounts that belong to the user and are not disabled; see AddAccount
 }
 
 // Has reports whether the user has the role.

@@ -117,6 +117,16 @@ func (ls *listeners) smtpPort(mode smtpd.Mode) int {
 	return 0
 }
 
+// pop3Port returns the port of POP3, or of POP3 over TLS, 0 for none.
+func (ls *listeners) pop3Port(secure bool) int {
+	for _, l := range ls.pop3 {
+		if l.Secure == secure {
+			return l.Addr().(*net.TCPAddr).Port
+		}
+	}
+	return 0
+}
+
 func (ls *listeners) close() {
 	for _, ln := range ls.http {
 		ln.Close()

@@ -35,6 +35,7 @@ import (
 	"uniqverse/smtpd/policy"
 	"uniqverse/smtpd/senderauth"
 	"uniqverse/store"
+	"uniqverse/store/inboxstore"
 	"uniqverse/store/jmapstore"
 	"uniqverse/store/journeystore"
 	"uniqverse/store/mailstore"
@@ -58,7 +59,8 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	}
 	rules := chaos.New(chaos.Options{Store: mailstore.NewChaos(n.db), Log: log, Now: n.opts.Now})
 	n.services = append(n.services, running{name: "chaos", run: rules.Run})
-	s, err := email.New(email.Options{Chaos: rules, Deliverer: out, Signer: keys, HoldAll: n.cfg.OutboundMode() == "hold", SpamRefuse: n.cfg.SpamRefuse, Enforce: n.cfg.EnforcesPolicy(), JunkAt: n.cfg.SpamJunkAt, Scanners: scanners,
+	tests := inboxstore.New(n.db, strings.ToLower(n.cfg.Domain))
+	s, err := email.New(email.Options{Chaos: rules, Sandbox: tests, Deliverer: out, Signer: keys, HoldAll: n.cfg.OutboundMode() == "hold", SpamRefuse: n.cfg.SpamRefuse, Enforce: n.cfg.EnforcesPolicy(), JunkAt: n.cfg.SpamJunkAt, Scanners: scanners,
 		Store: mailstore.New(n.db), Hub: n.hub, Users: n.auth, Domain: n.cfg.Domain, Demo: n.cfg.DemoIdentity(),
 		Dir: filepath.Join(n.cfg.DataDir, "mail"), SMTPPort: n.listeners.smtpPort(smtpd.MX), Log: log, Now: n.opts.Now, Metrics: n.metrics, DiskFull: store.IsFull, Closed: store.IsClosed})
 	if err != nil {
@@ -81,9 +83,13 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 		return part{}, err
 	}
 	n.services = append(n.services, running{name: "jmap", run: programs.Run})
+	boxes, err := n.inboxes(tests, s)
+	if err != nil {
+		return part{}, err
+	}
 	ways := journey.New(s, journeystore.New(n.db))
-	p := part{"email", "Mail", slices.Concat(s.Endpoints(), webmail.New(s, ways).Endpoints(), ways.Endpoints(), journal.Endpoints(), records.Endpoints(), programs.Endpoints(), reports.Endpoints(),
-		archive.New(s, mailstore.New(n.db), log).Endpoints(), rules.Endpoints()), s.Discovery()}
+	p := part{"email", "Mail", byAppPassword(slices.Concat(s.Endpoints(), webmail.New(s, ways).Endpoints(), ways.Endpoints(), journal.Endpoints(), records.Endpoints(), programs.Endpoints(), reports.Endpoints(),
+		archive.New(s, mailstore.New(n.db), log).Endpoints(), rules.Endpoints(), boxes)), s.Discovery()}
 	if len(n.listeners.smtp)+len(n.listeners.pop3) == 0 {
 		return p, nil
 	}

@@ -77,7 +77,7 @@ func (c *Call) fail(err error) {
 	h := c.w.Header()
 	if e.Kind == errs.Unauthenticated {
 		h.Set("WWW-Authenticate", `Bearer realm="uniqverse"`)
-		if c.endpoint != nil && c.endpoint.Access.Basic {
+		if c.endpoint != nil && c.endpoint.Access.Basic && !c.endpoint.Access.Quiet {
 			h.Add("WWW-Authenticate", `Basic realm="uniqverse"`)
 		}
 	}

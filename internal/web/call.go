@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"uniqverse/internal/errs"
@@ -33,6 +34,7 @@ type Caller struct {
 	Demo   bool       // the demo identity: requests may name any user
 	Via    Credential // how the identity was presented
 	Admin  bool       // a person with the administrator's role
+	Wards  []string   // names of accounts that belong to the caller, for whom they may act
 
 	Expires time.Time // when the token does; zero for what has no end in sight
 }
@@ -47,10 +49,10 @@ func (c Caller) Has(scope string) bool {
 
 // ActAs decides whether the caller may act for the user with this name: the local part, the
 // whole address or the handle "@name". Their own name and "" are always allowed; another's
-// only for the demo identity, for our own services, and for tokens that carry serverScope
+// only for a ward, the demo identity, for our own services, and for tokens that carry serverScope
 // ("" means that no scope allows it). The error is errs.Denied.
 func (c Caller) ActAs(name, serverScope string) error {
-	if name == "" || c.mayNameOthers(serverScope) || sameUser(name, c) {
+	if name == "" || c.mayNameOthers(serverScope) || sameUser(name, c) || slices.ContainsFunc(c.Wards, func(w string) bool { return strings.EqualFold(name, w) }) {
 		return nil
 	}
 	return errs.New(errs.Denied, "this token acts for %s alone and the request names %s; leave the name out or use a server's token", c.Email, clip(name))

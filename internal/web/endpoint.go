@@ -12,6 +12,7 @@ type Access struct {
 	Scope    string // the scope that the caller's token must carry; "" asks for any known caller
 	Token    bool   // a token (or session) is always wanted: no demo identity without one
 	Basic    bool   // a user's app password (HTTP Basic) is taken, too
+	Quiet    bool   // refusals do not ask for it: a browser would open a window of its own
 	Describe string // for the documentation: which owner checks apply
 }
 

@@ -2,7 +2,6 @@ package email
 
 import (
 	"context"
-	"strings"
 
 	"uniqverse/internal/errs"
 	"uniqverse/services/email/mailbox"
@@ -51,8 +50,11 @@ func (s *Service) CheckSender(ctx context.Context, ses smtpd.Session, from strin
 // checkOwner refuses an author's address that is not the user's own: neither theirs, nor with
 // a tag, nor an alias that leads to them.
 func (s *Service) checkOwner(ctx context.Context, identity, addr string) error {
-	refused := &smtpd.Reply{Code: 550, Enhanced: "5.7.1", Text: "You may send as " + identity + " only, and this is another address"}
 	user, _ := mailbox.Split(identity)
+	if free, err := s.isInbox(ctx, user); free || err != nil { // what it sends comes to itself, whoever it says it is from
+		return err
+	}
+	refused := &smtpd.Reply{Code: 550, Enhanced: "5.7.1", Text: "You may send as " + identity + " only, and this is another address"}
 	local, domain := mailbox.Split(addr)
 	if !s.ours(domain) {
 		return refused
@@ -77,19 +79,18 @@ func (s *Service) checkOwner(ctx context.Context, identity, addr string) error {
 // CheckRecipient says whether an address can be delivered to. With demo identity on it also makes
 // the mailbox, as often as its rate allows.
 func (s *Service) CheckRecipient(ctx context.Context, ses smtpd.Session, to string) error {
-	local, domain := mailbox.Split(to)
-	if domain == "" && !strings.EqualFold(local, postmaster) || domain != "" && !s.ours(domain) {
+	led, err := s.place(ctx, ses.User, to)
+	if err != nil {
+		return s.replied(err)
+	}
+	if led.away {
 		if ses.User == "" {
 			return smtpd.RelayDenied()
 		}
 		return s.replied(s.checkOutside(ctx, to))
 	}
-	users, err := s.resolve(ctx, local)
-	if err != nil {
-		return s.replied(err)
-	}
 	full := 0
-	for _, user := range users {
+	for _, user := range led.Users {
 		box, err := s.Store.MailboxByName(ctx, user)
 		switch {
 		case err == nil && box.Bytes >= s.Quota:
@@ -102,7 +103,7 @@ func (s *Service) CheckRecipient(ctx context.Context, ses smtpd.Session, to stri
 			return s.replied(err)
 		}
 	}
-	if full == len(users) {
+	if full == len(led.Users) {
 		return smtpd.QuotaExceeded()
 	}
 	return nil

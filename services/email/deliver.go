@@ -1,6 +1,7 @@
 package email
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -151,12 +152,17 @@ func (s *Service) count(in *incoming, stored int) {
 // and drops repeats: a mailbox gets one copy.
 func (s *Service) destinations(ctx context.Context, in *incoming) error {
 	for i, to := range in.env.Recipients {
-		local, domain := mailbox.Split(to)
-		if away := domain != "" && !s.ours(domain); away || !in.notBefore.IsZero() {
+		led, err := s.place(ctx, in.env.User, to)
+		if err != nil {
+			return err
+		}
+		if led.away || !in.notBefore.IsZero() {
 			if in.env.User == "" {
 				return smtpd.RelayDenied()
 			}
-			if !away {
+			if local, _ := mailbox.Split(to); led.caught {
+				to = led.Users[0] + "@" + s.ascii
+			} else if !led.away {
 				to = local + "@" + s.ascii
 			}
 			if err := s.addAway(in, i, to); err != nil {
@@ -164,10 +170,7 @@ func (s *Service) destinations(ctx context.Context, in *incoming) error {
 			}
 			continue
 		}
-		led, err := s.directory.Resolve(ctx, local)
-		if err != nil {
-			return err
-		}
+		in.noCopy = in.noCopy || led.caught && in.env.User != "" && led.Users[0]+"@"+s.Domain == in.env.User // its own: it comes as anybody's
 		for _, u := range led.Users {
 			if !slices.ContainsFunc(in.boxes, func(d destination) bool { return d.user == u }) {
 				in.boxes = append(in.boxes, destination{user: u, recipient: to, place: i, alias: led.Alias})
@@ -275,28 +278,11 @@ func (s *Service) describe(in *incoming, r reading.Reading) {
 	if len(authors) > 0 {
 		row.FromName, row.FromAddress = authors[0].Name, authors[0].Addr
 	}
-	row.From, row.To = people(authors), people(mime.Addresses(r.Tree.Get("To"), 50))
-	row.SPF, row.DKIM, row.DMARC = word(string(env.Auth.SPF)), word(string(env.Auth.DKIM)), word(string(env.Auth.DMARC))
+	row.From, row.To = mime.People(authors), mime.People(mime.Addresses(r.Tree.Get("To"), 50))
+	row.SPF, row.DKIM, row.DMARC = cmp.Or(string(env.Auth.SPF), "none"), cmp.Or(string(env.Auth.DKIM), "none"), cmp.Or(string(env.Auth.DMARC), "none")
 	row.Unread = true
 
 	row.Flags = r.Flags(env.ReversePath == "" && !in.asIs, false)
-}
-
-// people writes addresses as one line.
-func people(list []mime.Address) string {
-	texts := make([]string, 0, len(list))
-	for _, a := range list {
-		texts = append(texts, a.String())
-	}
-	return mime.Line(strings.Join(texts, ", "), 1000)
-}
-
-// word is a result word, none where there was no check.
-func word(w string) string {
-	if w == "" {
-		return "none"
-	}
-	return w
 }
 
 // store writes the message into every mailbox that does not have it yet, and into the queue.

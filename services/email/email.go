@@ -77,6 +77,7 @@ type Options struct {
 	Deliverer queue.Deliverer // takes mail to other hosts
 	Signer    Signer          // signs it
 	Chaos     Chaos           // nil for none
+	Sandbox   Sandbox         // nil for none
 	HoldAll   bool            // mail to other hosts is held until an administrator releases it
 
 	SpamRefuse float64 // score from which mail of other hosts breaks the policy; 0 never
@@ -92,28 +93,16 @@ type Chaos interface {
 	Simulates(recipient string) (after time.Duration, ok bool)
 	// Bounces returns after which time a message delivered to an address here is reported as failed, and whether it is.
 	Bounces(recipient string) (after time.Duration, ok bool)
-	// Deliver makes an attempt, by next unless a rule says otherwise.
-	Deliver(ctx context.Context, job queue.Job, next queue.Deliverer) queue.Result
+	// Around makes attempts as a rule says, or leaves them to next.
+	Around(next queue.Deliverer) queue.Deliverer
 }
 
 // deliverer makes the attempts of the queue: as chaos says, here, or elsewhere.
 func (s *Service) deliverer() queue.Deliverer {
-	next := home{s, s.Deliverer}
 	if s.Chaos == nil {
-		return next
+		return home{s, s.Deliverer}
 	}
-	return chaotic{s.Chaos, next}
-}
-
-// chaotic is a deliverer that chaos may strike.
-type chaotic struct {
-	chaos Chaos
-	next  queue.Deliverer
-}
-
-// Deliver implements queue.Deliverer.
-func (c chaotic) Deliver(ctx context.Context, job queue.Job) queue.Result {
-	return c.chaos.Deliver(ctx, job, c.next)
+	return s.Chaos.Around(home{s, s.Deliverer})
 }
 
 // Signer signs outgoing mail; *signer.Signer is one.
@@ -165,7 +154,7 @@ func New(o Options) (*Service, error) {
 	s.malformed = counter("malformed_total")
 	s.spam = counter("spam_total")
 	s.made = counter("mailboxes_made_total")
-	s.queue, err = queue.New(queue.Options[mailbox.Tx]{Store: o.Store, Office: office{s}, Deliverer: s.deliverer(), HoldAll: o.HoldAll, Home: ascii, Log: o.Log, Now: o.Now, Metrics: o.Metrics})
+	s.queue, err = queue.New(queue.Options[mailbox.Tx]{Store: o.Store, Office: office{s}, Deliverer: s.deliverer(), HoldAll: o.HoldAll, Home: ascii, Catch: s.catch, Log: o.Log, Now: o.Now, Metrics: o.Metrics})
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
 	"uniqverse/services/email/mailbox"
+	"uniqverse/services/email/mime"
 	"uniqverse/services/email/reading"
 	"uniqverse/services/email/rules"
 	"uniqverse/services/email/spam"
@@ -169,7 +170,7 @@ func (s *Service) get(c *web.Call, in idParams) (Detail, error) {
 	if err != nil {
 		return Detail{}, err
 	}
-	d := Detail{EmailMessage: s.wire(m), Cc: people(v.Addresses("Cc")), ReplyTo: people(v.Addresses("Reply-To")), Text: v.Text,
+	d := Detail{EmailMessage: s.wire(m), Cc: mime.People(v.Addresses("Cc")), ReplyTo: mime.People(v.Addresses("Reply-To")), Text: v.Text,
 		HasHTML: v.HTMLPart != nil, Parts: []PartInfo{}, Faults: notNil(raw.Faults), Spam: raw.SpamReasons, AuthDetail: raw.Auth,
 		ReversePath: raw.ReversePath, HELO: raw.HELO, RemoteIP: raw.RemoteIP, TLS: raw.TLS, SubmittedBy: raw.AuthUser, EnvelopeID: raw.EnvelopeID, Traceparent: raw.Traceparent}
 	if d.Rules, err = s.Store.RuleHits(c.Context(), m.ID); err != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"io"
-	"slices"
 	"strings"
 
 	"uniqverse/internal/errs"
@@ -110,26 +109,6 @@ func (s *Service) confirm(in *incoming, c *mailbox.Content) error {
 	return nil
 }
 
-// alsoInbox puts the sender's copy into their inbox as well, unread.
-func alsoInbox(tx mailbox.Tx, m mailbox.Message) (mailbox.Message, error) {
-	inbox, err := tx.FolderByRole(m.MailboxID, mailbox.RoleInbox)
-	if err != nil {
-		return m, err
-	}
-	if !slices.Contains(m.Folders, inbox.ID) {
-		if m, err = tx.Place(m, append(slices.Clone(m.Folders), inbox.ID)); err != nil {
-			return m, err
-		}
-	}
-	if m.Unread {
-		return m, nil
-	}
-	if err := tx.SetUnread(m, true); err != nil {
-		return m, err
-	}
-	return tx.MessageByID(m.ID)
-}
-
 // TakenBack makes a draft of the sender's copy of a mail that is not sent after all.
 func (o office) TakenBack(ctx context.Context, tx mailbox.Tx, mail []queue.Entry) (int64, error) {
 	return recall.Draft(ctx, tx, mail, labelScheduled, o.s.content)
@@ -207,7 +186,7 @@ func (s *Service) deliverNow(ctx context.Context, e queue.Entry, raw mailbox.Raw
 			m := in.row
 			m.MailboxID, m.User, m.Recipient, m.RawID = box.ID, box.User, e.Recipient, e.RawID
 			if own, err := tx.MessageByID(e.MessageID); u == e.User && err == nil { // whoever writes to themselves has one copy
-				if m, err = alsoInbox(tx, own); err != nil {
+				if m, err = mailbox.AlsoInbox(tx, own); err != nil {
 					return err
 				}
 			} else if m, err = file(tx, m, []string{mailbox.RoleInbox}, in.refs); err != nil {

@@ -95,6 +95,19 @@ func (c *Chaos) Bounces(recipient string) (after time.Duration, ok bool) {
 	return r.Delay, ok && r.Code >= 400
 }
 
+// Around makes attempts as rules say, or leaves them to next; see Deliver.
+func (c *Chaos) Around(next queue.Deliverer) queue.Deliverer { return deliverer{c, next} }
+
+type deliverer struct {
+	chaos *Chaos
+	next  queue.Deliverer
+}
+
+// Deliver implements queue.Deliverer.
+func (d deliverer) Deliver(ctx context.Context, job queue.Job) queue.Result {
+	return d.chaos.Deliver(ctx, job, d.next)
+}
+
 // Deliver makes an attempt: as a rule says, or by next where none is meant. An entry that is in the queue for chaos alone never gets
 // to next.
 func (c *Chaos) Deliver(ctx context.Context, job queue.Job, next queue.Deliverer) queue.Result {

@@ -159,3 +159,23 @@ func CheckParent(all []Folder, f Folder) error {
 	}
 	return nil
 }
+
+// AlsoInbox puts the sender's copy into their inbox as well, unread.
+func AlsoInbox(tx Tx, m Message) (Message, error) {
+	inbox, err := tx.FolderByRole(m.MailboxID, RoleInbox)
+	if err != nil {
+		return m, err
+	}
+	if !slices.Contains(m.Folders, inbox.ID) {
+		if m, err = tx.Place(m, append(slices.Clone(m.Folders), inbox.ID)); err != nil {
+			return m, err
+		}
+	}
+	if m.Unread {
+		return m, nil
+	}
+	if err := tx.SetUnread(m, true); err != nil {
+		return m, err
+	}
+	return tx.MessageByID(m.ID)
+}

@@ -125,14 +125,29 @@ func normalPattern(p string) (string, error) {
 }
 
 // Admit adds an entry: to be sent when its time has come, or held where this installation sends nothing by itself and no
-// rule lets the entry out. Of e, what an enqueued entry is known by is set; see Entry.
+// rule lets the entry out; never to another host what Catch takes. Of e, what an enqueued entry is known by is set; see Entry.
 func (q *Queue[T]) Admit(tx T, e Entry) (int64, error) {
 	now := tx.Now()
 	e.State, e.NextAt, e.Since = Queued, now, now
 	if e.NotBefore.After(now) {
 		e.NextAt, e.Since = e.NotBefore, e.NotBefore
 	}
-	if !q.HoldAll || e.Domain == q.Home && q.Home != "" {
+	if e.Domain == q.Home && q.Home != "" {
+		return tx.Enqueue(e)
+	}
+	if q.Catch != nil {
+		local, err := q.Catch(tx, e)
+		if err != nil {
+			return 0, err
+		}
+		if local != "" {
+			if e, err = e.Redirect(local, q.Home, e.NextAt); err != nil {
+				return 0, err
+			}
+			return tx.Enqueue(e)
+		}
+	}
+	if !q.HoldAll {
 		return tx.Enqueue(e)
 	}
 	rules, err := tx.Rules()

@@ -167,7 +167,9 @@ type Options[T Tx] struct {
 	HoldAll bool
 	// Home is our own domain in ASCII: mail for it that waits (for its time) is neither held nor paused, for it does
 	// not leave this host. "" is none.
-	Home    string
+	Home string
+	// Catch returns the mailbox here that gets an entry instead of another host; "" lets it leave. nil never catches.
+	Catch   func(tx T, e Entry) (local string, err error)
 	Log     *slog.Logger
 	Now     func() time.Time
 	Metrics *metrics.Set
