@@ -7,7 +7,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
+	"maps"
 	"math/big"
 	"net"
 	"os"
@@ -64,9 +66,17 @@ func pemPair(t testing.TB, dir, name string) (cert, key string) {
 	return cert, key
 }
 
-// startPostfix runs Debian's Postfix in a folder of its own, on a loopback port that it returns. Mail goes where transports
-// says, by domain: an SMTP server as host:port, over TLS always.
-func startPostfix(t *testing.T, transports map[string]string) (addr, log string) {
+// mailServer is how a Postfix is to be.
+type mailServer struct {
+	transports map[string]string // where mail goes by domain: an SMTP server as host:port, over TLS always
+	settings   []string          // further lines of main.cf
+	listeners  map[string]string // further ports on loopback, and the options of their smtpd
+	files      map[string]string // what else lies in its folder
+	prepare    func(dir string)  // unless nil, does the rest to the folder; DIR in the texts above stands for it
+}
+
+// startPostfix runs Debian's Postfix in a folder of its own, on a loopback port that it returns.
+func startPostfix(t *testing.T, like mailServer) (addr, log string) {
 	t.Helper()
 	postfix := tool(t, "postfix")
 	if os.Getuid() != 0 {
@@ -97,7 +107,7 @@ func startPostfix(t *testing.T, transports map[string]string) (addr, log string)
 	cert, key := pemPair(t, dir, "postfix.test")
 	port, log := freePort(t), filepath.Join(dir, "mail.log")
 	var routes []string
-	for domain, to := range transports {
+	for domain, to := range like.transports {
 		host, p, _ := net.SplitHostPort(to)
 		routes = append(routes, fmt.Sprintf("{%s = smtp:[%s]:%s}", domain, host, p))
 	}
@@ -105,20 +115,31 @@ func startPostfix(t *testing.T, transports map[string]string) (addr, log string)
 		"command_directory = /usr/sbin", "daemon_directory = /usr/lib/postfix/sbin", "mail_owner = postfix", "setgid_group = postdrop", "myhostname = postfix.test", "mydestination =", "local_recipient_maps =",
 		"alias_maps =", "alias_database =", "mynetworks = 127.0.0.0/8", "inet_interfaces = 127.0.0.1", "inet_protocols = ipv4", "smtp_tls_security_level = encrypt", "smtpd_tls_security_level = may",
 		"smtpd_tls_cert_file = " + cert, "smtpd_tls_key_file = " + key, "smtpd_tls_received_header = yes", "smtp_dns_support_level = disabled", "smtp_host_lookup = native", "minimal_backoff_time = 300s",
-		"transport_maps = inline:{" + strings.Join(routes, ", ") + "}", "multi_instance_enable = no", ""}, "\n")
+		"transport_maps = inline:{" + strings.Join(routes, ", ") + "}", "multi_instance_enable = no", ""}, "\n") + strings.Join(like.settings, "\n") + "\n"
 	services := "127.0.0.1:" + port + " inet n - n - - smtpd\n"
+	for port, options := range like.listeners {
+		services += "127.0.0.1:" + port + " inet n - n - - smtpd " + options + "\n"
+	}
 	for _, s := range []string{"pickup unix n - n 60 1 pickup", "cleanup unix n - n - 0 cleanup", "qmgr unix n - n 300 1 qmgr", "tlsmgr unix - - n 1000? 1 tlsmgr", "rewrite unix - - n - - trivial-rewrite",
 		"bounce unix - - n - 0 bounce", "defer unix - - n - 0 bounce", "trace unix - - n - 0 bounce", "verify unix - - n - 1 verify", "flush unix n - n 1000? 0 flush", "proxymap unix - - n - - proxymap",
 		"smtp unix - - n - - smtp", "relay unix - - n - - smtp", "error unix - - n - - error", "retry unix - - n - - error", "discard unix - - n - - discard", "anvil unix - - n - 1 anvil", "scache unix - - n - 1 scache",
 		"postlog unix-dgram n - n - 1 postlogd"} {
 		services += s + "\n"
 	}
-	for name, text := range map[string]string{"main.cf": main, "master.cf": services} {
-		if err := os.WriteFile(filepath.Join(dir, "conf", name), []byte(text), 0o644); err != nil {
+	conf := filepath.Join(dir, "conf")
+	files := map[string]string{"conf/main.cf": main, "conf/master.cf": services}
+	maps.Copy(files, like.files)
+	for name, text := range files {
+		name = filepath.Join(dir, name)
+		err := errors.Join(os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o644),
+			os.Chmod(filepath.Dir(name), 0o755), os.Chmod(name, 0o644)) // whatever the umask is
+		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	conf := filepath.Join(dir, "conf")
+	if like.prepare != nil {
+		like.prepare(dir)
+	}
 	if out, err := exec.Command(postfix, "-c", conf, "start").CombinedOutput(); err != nil {
 		text, _ := os.ReadFile(log)
 		t.Fatalf("postfix start: %v\n%s\n%s", err, out, text)
@@ -144,7 +165,7 @@ func startPostfix(t *testing.T, transports map[string]string) (addr, log string)
 func TestPostfixTakesAndDelivers(t *testing.T) {
 	far := start(t, "DOMAIN_GATE=far.test", "VEZE_JWT_DEMO=1")
 	near := prepare(t, "DOMAIN_GATE=near.test", "EMAIL_SMTP_25="+freePort(t))
-	addr, log := startPostfix(t, map[string]string{"far.test": far.mx(), "near.test": "127.0.0.1:" + near.env["EMAIL_SMTP_25"]})
+	addr, log := startPostfix(t, mailServer{transports: map[string]string{"far.test": far.mx(), "near.test": "127.0.0.1:" + near.env["EMAIL_SMTP_25"]}})
 	near.env["EMAIL_SMARTHOST"] = addr
 	near.boot()
 	t.Cleanup(near.end)
