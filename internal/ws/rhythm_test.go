@@ -84,3 +84,74 @@ func TestRhythmOfPings(t *testing.T) {
 		}
 	})
 }
+
+// A busy topic waits for as many frames as it may and no longer: with a frame every 10 ms and a pause of 20 a write carries three,
+// and none waits longer than the pause. A quiet one is written at once.
+func TestRhythmOfABusyTopic(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		edge := ws.NewEdge(ws.EdgeOptions{})
+		ln := &pipes{conns: make(chan net.Conn), done: make(chan struct{})}
+		topic := edge.NewTopic(ws.TopicOptions{})
+		subs := make(chan *ws.Sub, 1)
+		srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if conn, err := edge.Upgrade(w, r, ws.Options{}); err == nil {
+				conn.Start(nil, nil)
+				subs <- topic.Attach(conn)
+			}
+		})}
+		go srv.Serve(ln)
+		dialer := websocket.Dialer{NetDial: func(string, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			ln.conns <- theirs
+			return ours, nil
+		}}
+		client, _, err := dialer.Dial("ws://edge/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sub := <-subs
+		sub.Resume(sub.Seq())
+		delays := make(chan time.Duration, 200)
+		go func() {
+			for {
+				_, b, err := client.ReadMessage()
+				if err != nil {
+					return
+				}
+				at, _ := time.Parse(time.RFC3339Nano, string(b))
+				delays <- time.Since(at)
+			}
+		}()
+		seq := int64(0)
+		say := func() {
+			seq++
+			topic.Publish(seq, []byte(time.Now().Format(time.RFC3339Nano)))
+		}
+		for range 20 {
+			say()
+			if d := <-delays; d != 0 {
+				t.Errorf("in a quiet topic a frame waited %s", d)
+			}
+			time.Sleep(25 * time.Millisecond)
+		}
+		before := edge.Stats().Writes
+		for range 90 {
+			say()
+			time.Sleep(10 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		for range 90 {
+			if d := <-delays; d > 21*time.Millisecond {
+				t.Errorf("a frame waited %s", d)
+			}
+		}
+		if n := edge.Stats().Writes - before; n > 32 {
+			t.Errorf("90 frames took %d writes", n)
+		}
+		client.Close()
+		srv.Close()
+		if err := edge.Shutdown(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

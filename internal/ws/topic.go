@@ -9,7 +9,7 @@ import (
 const (
 	minSegment = 1 << 10
 	maxSegment = maxWrite
-	// flushQuick is the pause between two writes of a busy topic with few subscribers,
+	// flushQuick is how long a frame of a busy topic with few subscribers waits for others at most,
 	// flushSlow that of one with a thousand and more.
 	flushQuick = 20 * time.Millisecond
 	flushSlow  = 50 * time.Millisecond
@@ -202,18 +202,19 @@ func (t *Topic) start() int64 {
 }
 
 // plan sees to it that what was published is written: at once when the last time is long
-// ago, else when the pause is over. t.mu is held.
+// ago, else after a pause, with all that comes meanwhile. No frame waits longer than the pause, which begins with the
+// first of them: were it counted from the last flush, a write would carry one frame less. t.mu is held.
 func (t *Topic) plan() {
 	if t.planned || len(t.subs) == 0 || t.due == t.end {
 		return
 	}
 	t.planned = true
 	pause := min(flushSlow, flushQuick+time.Duration(len(t.subs))*(flushSlow-flushQuick)/1000)
-	if wait := pause - time.Since(t.flushed); wait > 0 {
+	if time.Since(t.flushed) < pause {
 		if t.timer == nil {
-			t.timer = time.AfterFunc(wait, func() { t.edge.queue.add(job{t: t}) })
+			t.timer = time.AfterFunc(pause, func() { t.edge.queue.add(job{t: t}) })
 		} else {
-			t.timer.Reset(wait)
+			t.timer.Reset(pause)
 		}
 		return
 	}
