@@ -67,7 +67,6 @@ func sqliteDSN(path string, readOnly bool) string {
 		q.Set("mode", "ro")
 		q.Set("_query_only", "1")
 	} else {
-		q.Add("_pragma", "temp_store(memory)") // what a savepoint would have to put back: a file would take a write for each page
 		q.Add("_pragma", "wal_autocheckpoint(4000)")
 		q.Add("_pragma", "journal_size_limit(67108864)")
 		q.Set("_journal_mode", "WAL") // after the list, which is sorted by name: see the driver's documentation

@@ -5,10 +5,15 @@ import (
 
 	"uniqverse/services/email/mailbox"
 	"uniqverse/store"
+	"uniqverse/store/kept"
 )
 
 // RouteOf returns where a local part leads as an alias; nowhere is no error.
-func (s Store) RouteOf(ctx context.Context, local string) (r mailbox.Route, err error) {
+func (s Store) RouteOf(ctx context.Context, local string) (mailbox.Route, error) {
+	return kept.Answer(s.db, settings{}, "route", local, func() (mailbox.Route, error) { return s.routeOf(ctx, local) })
+}
+
+func (s Store) routeOf(ctx context.Context, local string) (r mailbox.Route, err error) {
 	rows, err := s.db.Query(ctx, `SELECT target, 0, EXISTS (SELECT 1 FROM email_addresses WHERE local = $1) FROM email_aliases WHERE alias = $1
 		UNION ALL SELECT '', 1, 1 FROM email_addresses WHERE local = $1 AND enabled = 0 ORDER BY 1`, local)
 	_, err = store.CollectRows(rows, err, func(row store.RowScanner) (struct{}, error) {

@@ -7,6 +7,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email/mailbox"
 	"uniqverse/store"
+	"uniqverse/store/kept"
 )
 
 // Store is the store of the mail service.
@@ -29,6 +31,30 @@ var (
 )
 
 type txn struct{ *store.Tx }
+
+// settings is the group of the answers that are kept in memory; see package kept.
+type settings struct{}
+
+// changesSettings reports whether a statement changes what decides about mail that arrives; figures do not.
+func changesSettings(text string) bool {
+	if strings.HasPrefix(text, "SELECT") || strings.HasPrefix(text, "UPDATE email_rules SET hits") || strings.HasPrefix(text, "UPDATE email_addresses SET messages") {
+		return false
+	}
+	return slices.ContainsFunc([]string{"INTO email_mailboxes", "FROM email_mailboxes", "email_aliases", "email_addresses", "email_rules", "email_vacations", "email_spam_boxes", "email_spam_sources"},
+		func(table string) bool { return strings.Contains(text, table) })
+}
+
+// Exec is that of store.Tx.
+func (tx txn) Exec(query string, args ...any) (sql.Result, error) {
+	kept.Note(tx.Tx, settings{}, query, changesSettings)
+	return tx.Tx.Exec(query, args...)
+}
+
+// QueryRow is that of store.Tx.
+func (tx txn) QueryRow(query string, args ...any) *sql.Row {
+	kept.Note(tx.Tx, settings{}, query, changesSettings)
+	return tx.Tx.QueryRow(query, args...)
+}
 
 // Update runs fn in one durable transaction.
 func (s Store) Update(ctx context.Context, once *web.Once, fn func(mailbox.Tx) error) error {

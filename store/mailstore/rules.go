@@ -11,6 +11,7 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/services/email/rules"
 	"uniqverse/store"
+	"uniqverse/store/kept"
 )
 
 const ruleColumns = `r.id, r.mailbox_id, r.position, r.name, r.enabled, r.any_holds, r.conditions, r.actions, r.hits, r.last_hit_at, r.created_at, r.updated_at`
@@ -33,8 +34,12 @@ func scanUserRule(row store.RowScanner) (r rules.Rule, err error) {
 
 // RulesFor returns what is to be done with mail that arrives for these users; a user who wants nothing is left out.
 func (s Store) RulesFor(ctx context.Context, users []string) (map[string]rules.Standing, error) {
-	out := map[string]rules.Standing{}
 	names := jsonList(users)
+	return kept.Answer(s.db, settings{}, "rules", names, func() (map[string]rules.Standing, error) { return s.rulesFor(ctx, names) })
+}
+
+func (s Store) rulesFor(ctx context.Context, names string) (map[string]rules.Standing, error) {
+	out := map[string]rules.Standing{}
 	rows, err := s.db.Query(ctx, `SELECT `+ruleColumns+`, b.user_name FROM json_each($1) u CROSS JOIN email_mailboxes b ON b.user_name = u.value
 		CROSS JOIN email_rules r ON r.mailbox_id = b.id WHERE r.enabled = 1 ORDER BY r.mailbox_id, r.position, r.id`, names)
 	_, err = store.CollectRows(rows, err, func(row store.RowScanner) (struct{}, error) {

@@ -14,19 +14,25 @@ import (
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/spam"
 	"uniqverse/store"
+	"uniqverse/store/kept"
 )
 
 const profileColumns = `COALESCE(p.ham, 0), COALESCE(p.spam, 0), COALESCE(p.words, 0), COALESCE(p.listed, 0), COALESCE(p.junk_at, 0)`
 
 // SpamProfiles returns the profiles of users that have a mailbox, and everybody's under "".
 func (s Store) SpamProfiles(ctx context.Context, users []string) (map[string]spam.Profile, error) {
+	names := jsonList(users)
+	return kept.Answer(s.db, settings{}, "profiles", names, func() (map[string]spam.Profile, error) { return s.spamProfiles(ctx, names) })
+}
+
+func (s Store) spamProfiles(ctx context.Context, names string) (map[string]spam.Profile, error) {
 	type named struct {
 		user string
 		p    spam.Profile
 	}
 	rows, err := s.db.Query(ctx, `SELECT b.user_name, b.id, `+profileColumns+` FROM json_each($1) u CROSS JOIN email_mailboxes b ON b.user_name = u.value
 		LEFT JOIN email_spam_boxes p ON p.mailbox_id = b.id
-		UNION ALL SELECT '', 0, `+profileColumns+` FROM email_spam_boxes p WHERE p.mailbox_id = 0`, jsonList(users))
+		UNION ALL SELECT '', 0, `+profileColumns+` FROM email_spam_boxes p WHERE p.mailbox_id = 0`, names)
 	all, err := store.CollectRows(rows, err, func(r store.RowScanner) (n named, err error) {
 		return n, r.Scan(&n.user, &n.p.Mailbox, &n.p.Trained.Ham, &n.p.Trained.Spam, &n.p.Words, &n.p.Listed, &n.p.JunkAt)
 	})
@@ -102,12 +108,17 @@ const standingColumns = `source, mailbox_id, ham, spam, seen, junk, first_at`
 
 // SpamStandings returns what was seen of senders, by mailbox.
 func (s Store) SpamStandings(ctx context.Context, mailboxes []int64, sources []string) (map[int64]map[string]spam.Standing, error) {
+	who, boxes := jsonList(sources), jsonList(mailboxes)
+	return kept.Answer(s.db, settings{}, "standings", boxes+who, func() (map[int64]map[string]spam.Standing, error) { return s.spamStandings(ctx, boxes, who) })
+}
+
+func (s Store) spamStandings(ctx context.Context, boxes, sources string) (map[int64]map[string]spam.Standing, error) {
 	type row struct {
 		box int64
 		st  spam.Standing
 	}
 	rows, err := s.db.Query(ctx, `SELECT s.source, s.mailbox_id, s.ham, s.spam, s.seen, s.junk, s.first_at FROM json_each($1) n CROSS JOIN json_each($2) b
-		CROSS JOIN email_spam_sources s ON s.source = n.value AND s.mailbox_id = b.value`, jsonList(sources), jsonList(mailboxes))
+		CROSS JOIN email_spam_sources s ON s.source = n.value AND s.mailbox_id = b.value`, sources, boxes)
 	all, err := store.CollectRows(rows, err, func(r store.RowScanner) (x row, err error) {
 		x.box, x.st, err = scanStanding(r)
 		return x, err

@@ -15,6 +15,7 @@ import (
 	"github.com/VictoriaMetrics/metrics"
 
 	"uniqverse/internal/api"
+	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
 	"uniqverse/services/email/mailbox"
 	"uniqverse/services/email/mime"
@@ -177,19 +178,27 @@ func (j Judged) Onto(tx mailbox.Tx, m *mailbox.Message, roles []string) error {
 		m.Labels = union(m.Labels, p.Labels)
 	}
 	m.Folders = nil
-	all, err := tx.Folders(m.MailboxID)
-	if err != nil {
-		return err
+	var all []mailbox.Folder
+	if p.Move != "" {
+		var err error
+		if all, err = tx.Folders(m.MailboxID); err != nil {
+			return err
+		}
 	}
 	for _, role := range roles {
 		if role == mailbox.RoleInbox && v.Junk {
 			role = mailbox.RoleJunk
 		}
-		if f, ok := mailbox.FindFolder(all, p.Move); ok && p.Move != "" && (role == mailbox.RoleInbox || role == mailbox.RoleJunk) {
-			m.Folders = append(m.Folders, f.ID) // one that is gone by now leaves the message where it would be
-		} else if f, ok := mailbox.FindFolder(all, role); ok {
-			m.Folders = append(m.Folders, f.ID)
+		f, moved := mailbox.FindFolder(all, p.Move)
+		if !moved || role != mailbox.RoleInbox && role != mailbox.RoleJunk { // one that is gone by now leaves the message where it would be
+			var err error
+			if f, err = tx.FolderByRole(m.MailboxID, role); errs.Is(err, errs.NotFound) {
+				continue
+			} else if err != nil {
+				return err
+			}
 		}
+		m.Folders = append(m.Folders, f.ID)
 	}
 	return nil
 }
