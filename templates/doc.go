@@ -36,6 +36,7 @@
 //	PageRooms         chat_rooms          RoomsView         chat /rooms
 //	PageRoom          chat_room           RoomView          chat /rooms/{id}
 //	PageChatList      chat_list           ChatListView      chat /search, /moderation/queue, /rooms/{id}/pins and requests
+//	PagePrograms      chat_programs       ProgramsView      chat /rooms/{id}/hooks, /webhooks and /webhooks/{wid}/deliveries
 //	PageTickets       desk_tickets        TicketsView       desk /inbox
 //	PageTicket        desk_ticket         TicketView        desk /tickets/{id}
 //	PageGameHome      game_home           GameHomeView      game /

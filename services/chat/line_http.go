@@ -334,6 +334,9 @@ type reportIn struct {
 	Reason string `json:"reason,omitempty" max:"500" doc:"what is wrong with it"`
 }
 
+// Check refuses a reason that shows something else than it says.
+func (in *reportIn) Check() error { return text.OneLine("reason", in.Reason) }
+
 func (s *Service) report(c *web.Call, in reportIn) (any, error) {
 	if c.Caller.ID == 0 {
 		return nil, errs.New(errs.Denied, "people report lines, services do not")

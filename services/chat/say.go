@@ -23,6 +23,12 @@ func (s *Service) Keeper(ctx context.Context, c web.Caller, room int64) error {
 	return err
 }
 
+// RoomName is what a room is called.
+func (s *Service) RoomName(ctx context.Context, room int64) (string, error) {
+	r, err := s.store.Room(ctx, room)
+	return r.Name, err
+}
+
 // Person reports whether a name is somebody's.
 func (s *Service) Person(ctx context.Context, name string) (bool, error) {
 	_, err := s.opts.Users.UserByName(ctx, name)

@@ -74,6 +74,8 @@ type Tx interface {
 type Rooms interface {
 	// Keeper is nil for who keeps order in the room.
 	Keeper(ctx context.Context, c web.Caller, room int64) error
+	// RoomName is what a room is called.
+	RoomName(ctx context.Context, room int64) (string, error)
 	// Say stores a line of a program's.
 	Say(c *web.Call, line Line) (api.ChatSent, error)
 	// Person reports whether a name is somebody's.
@@ -102,9 +104,11 @@ func (s *Service) Endpoints() []web.Endpoint {
 	write.Describe = "the room's owner and moderators"
 	read.Describe = write.Describe
 	return []web.Endpoint{
-		web.Query(http.MethodPost, "/rooms/{id}/hooks", write, "Make an address at which a program posts lines; its token is shown this once", s.make),
+		web.View("/rooms/{id}/hooks", read, "The room's incoming hooks, and a form to make one", s.page),
+		web.Query(http.MethodPost, "/rooms/{id}/hooks", write, "Make an address at which a program posts lines; its token is shown this once", s.make).Retry(s.refused),
 		web.Query(http.MethodGet, "/rooms/{id}/hooks", read, "The room's incoming hooks, newest first", s.list),
 		web.Query(http.MethodDelete, "/rooms/{id}/hooks/{hook}", write, "Remove a hook; its address answers 404 from then on", s.drop),
+		web.Query(http.MethodPost, "/rooms/{id}/hooks/{hook}/delete", write, "As DELETE, for forms", s.drop).Redirect(toHooks),
 		web.Query(http.MethodPost, "/hooks/{token}", web.Anyone(), "Post a line as Slack's and Mattermost's incoming webhooks take it; answers ok", s.post).MaxBody(256 << 10),
 	}
 }
@@ -121,7 +125,15 @@ type made struct {
 	URL   string `json:"url"` // path of this service
 }
 
-func (s *Service) make(c *web.Call, in makeIn) (made, error) {
+func (s *Service) make(c *web.Call, in makeIn) (any, error) {
+	m, err := s.add(c, in)
+	if err == nil && c.WantsPage() {
+		return s.view(c, listIn{Room: in.Room}, nil, &m)
+	}
+	return m, err
+}
+
+func (s *Service) add(c *web.Call, in makeIn) (made, error) {
 	name, err := text.Handle(in.Name, "")
 	if err != nil {
 		return made{}, errs.BadField("name", "must be a name such as grafana, on one line")

@@ -9,6 +9,7 @@ import (
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
 	"uniqverse/services/chat"
+	"uniqverse/services/chat/text"
 )
 
 // sanctions are the routes by which moderators act on people.
@@ -51,6 +52,9 @@ type sanctionIn struct {
 	Handle string `json:"handle,omitempty" doc:"their name, such as @pilot"`
 	Reason string `json:"reason,omitempty" max:"500" doc:"why; the room's moderators and the person see it"`
 }
+
+// Check refuses a reason that shows something else than it says.
+func (in *sanctionIn) Check() error { return text.OneLine("reason", in.Reason) }
 
 type timedIn struct {
 	sanctionIn

@@ -48,6 +48,14 @@ type added struct {
 	Secret string `json:"secret"`
 }
 
+func (s *Service) make(c *web.Call, in addIn) (any, error) {
+	a, err := s.add(c, in)
+	if err == nil && c.WantsPage() {
+		return s.view(c, listIn{RoomID: in.RoomID}, nil, &a)
+	}
+	return a, err
+}
+
 func (s *Service) add(c *web.Call, in addIn) (added, error) {
 	if err := s.opts.Targets.check(in.URL); err != nil {
 		return added{}, err
@@ -192,14 +200,16 @@ func (s *Service) change(c *web.Call, in changeIn) (any, error) {
 
 // dropped says that something is gone.
 type dropped struct {
-	OK bool `json:"ok"`
+	OK     bool  `json:"ok"`
+	RoomID int64 `json:"room_id"` // that it was of; 0 for all rooms
 }
 
 func (s *Service) drop(c *web.Call, in oneIn) (any, error) {
-	if _, err := s.find(c, in.ID); err != nil {
+	w, err := s.find(c, in.ID)
+	if err != nil {
 		return nil, err
 	}
-	return web.Update(c, in, s.opts.Store, func(tx Tx) (dropped, error) { return dropped{true}, tx.DropWebhook(in.ID) })
+	return web.Update(c, in, s.opts.Store, func(tx Tx) (dropped, error) { return dropped{true, w.RoomID}, tx.DropWebhook(in.ID) })
 }
 
 type deliveriesIn struct {

@@ -139,6 +139,8 @@ type Tx interface {
 type Rooms interface {
 	// Keeper is nil for who keeps order in the room.
 	Keeper(ctx context.Context, c web.Caller, room int64) error
+	// RoomName is what a room is called.
+	RoomName(ctx context.Context, room int64) (string, error)
 	// Announce says a line in a room that is from the server itself.
 	Announce(ctx context.Context, room int64, line string) error
 }
@@ -172,12 +174,16 @@ func (s *Service) Endpoints() []web.Endpoint {
 	read.Describe = write.Describe
 	one := "/webhooks/{wid}"
 	return []web.Endpoint{
-		web.Query(http.MethodPost, "/webhooks", write, "Have an address told of a room's events, or of all rooms'; its secret is shown this once", s.add),
+		web.View("/webhooks", read, "The webhooks of a room, or of all rooms, and a form to add one", s.page),
+		web.Query(http.MethodPost, "/webhooks", write, "Have an address told of a room's events, or of all rooms'; its secret is shown this once", s.make).Retry(s.refused),
 		web.Query(http.MethodGet, "/webhooks", read, "The webhooks of a room, or of all rooms, newest first", s.list),
 		web.Query(http.MethodGet, one, read, "One webhook", s.one),
 		web.Query(http.MethodPatch, one, write, "Change a webhook, or switch it on and off", s.change),
 		web.Query(http.MethodDelete, one, write, "Remove a webhook with what waits for it", s.drop),
+		web.Query(http.MethodPost, one+"/change", write, "As PATCH, for forms", s.change).Redirect(toWebhooks),
+		web.Query(http.MethodPost, one+"/delete", write, "As DELETE, for forms", s.drop).Redirect(toWebhooks),
+		web.View(one+"/deliveries", read, "What was sent to a webhook and how it was answered", s.deliveriesPage),
 		web.Query(http.MethodGet, one+"/deliveries", read, "What was sent to a webhook and how it was answered, newest first; kept for a week", s.deliveries),
-		web.Query(http.MethodPost, one+"/deliveries/{did}/replay", write, "Send a delivery again", s.replay),
+		web.Query(http.MethodPost, one+"/deliveries/{did}/replay", write, "Send a delivery again", s.replay).Redirect(toDeliveries),
 	}
 }
