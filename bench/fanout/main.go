@@ -48,7 +48,7 @@ func shapes() []shape {
 		{"hundred", "1 room, 100 lines a second", func(b *bench) error { return b.open("100 lines a second", 100) }},
 		{"one", "1 room, one line in flight", func(b *bench) error { return b.closed("one in flight", 1) }},
 		{"eight", "1 room, eight lines in flight", func(b *bench) error { return b.closed("eight in flight", 8) }},
-		{"members", "cost of a delivery from 10 to 5,000 sockets, at 10 lines a second", (*bench).members},
+		{"members", "cost of a delivery in rooms of 10 to 5,000 sockets, at 10 lines a second each", (*bench).members},
 		{"stuck", "delays of 100 lines a second, without and with one socket that does not read", (*bench).stuck},
 		{"idle", "memory of 5,000 idle sockets", (*bench).idle},
 		{"storm", "5,000 sockets come back and get what they missed", (*bench).storm},

@@ -220,34 +220,6 @@ func (b *bench) closed(what string, window int) error {
 	return profiled()
 }
 
-// members measures the same rate in rooms of several sizes. What a line costs without a listener is taken off.
-func (b *bench) members() error {
-	s, room, err := hall()
-	if err != nil {
-		return err
-	}
-	defer s.end()
-	const rate = 10
-	p := newPoster(s.url, room, 77)
-	before := s.cpu()
-	const bare = 1000
-	for range bare {
-		if _, err := p.post(now()); err != nil {
-			return err
-		}
-	}
-	line := float64((s.cpu() - before).Microseconds()) / bare
-	b.row("members", "no socket", fmt.Sprintf("%.0f µs a line", line))
-	for _, n := range []int{10, 100, 1000, 5000} {
-		us, lines, delays, err := b.steady(s, room, n, rate, b.dur)
-		if err != nil {
-			return err
-		}
-		b.row("members", fmt.Sprintf("%d sockets", n), fmt.Sprintf("%.2f µs a delivery beside the line", us-line/float64(n)), "x "+b.ratio(us-line/float64(n))+" of a bare write", fmt.Sprintf("%d lines, all delivered in order", lines), delays)
-	}
-	return nil
-}
-
 // idle measures what sockets hold on which nothing happens.
 func (b *bench) idle() error {
 	s, room, err := hall()
@@ -334,27 +306,47 @@ func (b *bench) storm() error {
 	return nil
 }
 
-// send measures lines that are on disk before they are answered.
+// send measures lines that are on disk before they are answered: posted over HTTP, and then as acknowledged sends over
+// veze.v1 sockets.
 func (b *bench) send() error {
+	over := func(what string, open func(base string, room int64, user int) (acked, error), profile bool) error {
+		return b.posted(what, open, profile && b.pprof != "")
+	}
+	err := over("over HTTP", func(base string, room int64, user int) (acked, error) { return newRawPoster(base, room, user) }, true)
+	if err != nil {
+		return err
+	}
+	return over("over veze.v1", func(base string, room int64, user int) (acked, error) { return newSocketPoster(base, room, user) }, false)
+}
+
+// acked posts a line and returns when it is acknowledged.
+type acked interface {
+	post(at int64) (seq int64, err error)
+	close()
+}
+
+// posted measures lines from many posters, each with one in flight.
+func (b *bench) posted(what string, open func(base string, room int64, user int) (acked, error), profile bool) error {
 	s, room, err := hall()
 	if err != nil {
 		return err
 	}
 	defer s.end()
+	posters := make([]acked, b.posters)
+	for i := range posters {
+		if posters[i], err = open(s.url, room, 100+i); err != nil {
+			return err
+		}
+		defer posters[i].close()
+	}
 	var sent atomic.Int64
 	var end atomic.Int64
 	failed := make(chan error, b.posters)
 	var wg sync.WaitGroup
 	end.Store(now() + int64(time.Second)) // to warm up
 	loop := func() {
-		for i := range b.posters {
+		for _, p := range posters {
 			wg.Go(func() {
-				p, err := newRawPoster(s.url, room, 100+i)
-				if err != nil {
-					failed <- err
-					return
-				}
-				defer p.close()
 				for now() < end.Load() {
 					if _, err := p.post(now()); err != nil {
 						failed <- err
@@ -368,7 +360,7 @@ func (b *bench) send() error {
 	}
 	loop()
 	profiled := func() error { return nil }
-	if b.pprof != "" {
+	if profile {
 		profiled = s.profile(b.pprof, b.dur)
 	}
 	before, warm, begin := s.cpu(), sent.Load(), time.Now()
@@ -388,6 +380,6 @@ func (b *bench) send() error {
 	if err := json.Unmarshal([]byte(text), &info); err != nil || info.Seq != sent.Load() {
 		return fmt.Errorf("%d lines were answered, the room has %d (%v)", sent.Load(), info.Seq, err)
 	}
-	b.row("send", fmt.Sprintf("%d posters", b.posters), fmt.Sprintf("%.0f lines a second", float64(lines)/took.Seconds()), fmt.Sprintf("%.0f µs of the server's CPU a line", float64(used.Microseconds())/float64(lines)))
+	b.row("send", fmt.Sprintf("%d posters, %s", b.posters, what), fmt.Sprintf("%.0f lines a second", float64(lines)/took.Seconds()), fmt.Sprintf("%.0f µs of the server's CPU a line", float64(used.Microseconds())/float64(lines)))
 	return profiled()
 }
