@@ -157,7 +157,7 @@ func emailSamples() []sample {
 		Attachments: []templates.Attachment{{Name: "permit.pdf", Type: "application/pdf", Size: 81200, URL: "/messages/442/parts/2"}}, OlderURL: "/messages/441", EventsURL: inbox.EventsURL}
 	msg.Role, msg.Folder, msg.CanWrite, msg.Moves, msg.BackURL = "inbox", "Inbox", true, []templates.Option{{Value: "archive", Label: "Archive"}}, "/inbox"
 	msg.Views = []templates.Tab{{Label: "Message", Href: "/messages/442", Current: true}, {Label: "Headers", Href: "/messages/442?view=headers"}}
-	msg.Thread = []templates.ThreadItem{{MessageRow: templates.MessageRow{ID: 441, FromName: "Orion", Snippet: "May we land today?", Date: before(time.Hour), Unread: true}, Href: "/messages/441"}, {MessageRow: templates.MessageRow{ID: 442, FromName: "Nova Okafor", Snippet: "Berth 14", Date: before(time.Minute)}, Href: "/messages/442", Current: true}}
+	msg.Thread = []templates.ThreadItem{{MessageRow: templates.MessageRow{ID: 441, FromName: "Orion", Snippet: "May we land today?", Date: before(time.Hour), Unread: true, Attachments: 1}, Href: "/messages/441", BodyURL: "/api/messages/441/html?any=true"}, {MessageRow: templates.MessageRow{ID: 442, FromName: "Nova Okafor", Snippet: "Berth 14", Date: before(time.Minute)}, Href: "/messages/442", Current: true}}
 	views := map[string]templates.MessageView{}
 	for _, name := range []string{"text", "source", "headers", "parts", "auth", "journey", "lint"} {
 		m := msg
@@ -171,6 +171,10 @@ func emailSamples() []sample {
 	}
 	html := msg
 	html.HTMLURL, html.Starred, html.Unread = "/messages/442/html", true, false
+	html.Pictures = &templates.Pictures{Sender: "nova@yards.example", Proven: true}
+	shown := html
+	shown.Pictures = &templates.Pictures{Sender: "nova@yards.example", Proven: true, Shown: true, Always: true}
+	views["pictures"] = shown
 	empty := templates.InboxView{Title: "Inbox", Role: "inbox", Here: "/inbox", Side: inbox.Side, Mailbox: "ada@vezeuniqverse.com", Swaks: "swaks --server localhost:2525 --to ada@vezeuniqverse.com", Filters: inbox.Filters, EventsURL: inbox.EventsURL}
 	found := empty
 	found.Title, found.Role, found.Query, found.Hidden = "Search", "", "permit", map[string]string{"access_token": "demo"}
@@ -200,7 +204,7 @@ func emailSamples() []sample {
 		{templates.PageMessage, "text", at("/messages/442?view=text", "Mail").With(views["text"])}, {templates.PageMessage, "source", at("/messages/442?view=source", "Mail").With(views["source"])},
 		{templates.PageMessage, "headers", at("/messages/442?view=headers", "Mail").With(views["headers"])}, {templates.PageMessage, "parts", at("/messages/442?view=parts", "Mail").With(views["parts"])},
 		{templates.PageMessage, "auth", at("/messages/442?view=auth", "Mail").With(views["auth"])}, {templates.PageMessage, "journey", at("/messages/442?view=journey", "Mail").With(views["journey"])},
-		{templates.PageMessage, "lint", at("/messages/442?view=lint", "Mail").With(views["lint"])},
+		{templates.PageMessage, "lint", at("/messages/442?view=lint", "Mail").With(views["lint"])}, {templates.PageMessage, "pictures", at("/messages/442", "Mail").With(views["pictures"])},
 		{templates.PageCompose, "", at("/compose", "Write").With(write)},
 		{templates.PageCompose, "refused", at("/compose?draft=512", "Write").With(going)},
 		{templates.PageCompose, "forward", at("/compose?forward=442", "Write").With(pass)},

@@ -1,6 +1,9 @@
 package templates
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Auth is the result word of each sender check as RFC 8601 names it ("pass", "fail", "none", …); "" is not checked.
 type Auth struct{ SPF, DKIM, DMARC string }
@@ -130,6 +133,7 @@ type FolderRow struct {
 //
 //	POST /messages/{id}/labels {labels, next}   labels is one text field, parted by commas or spaces
 //	POST /messages/{id}/spam, /ham {next}
+//	POST /messages/{id}/images {do: once|always|never}
 type MessageView struct {
 	ID             int64
 	Mailbox        string
@@ -159,9 +163,10 @@ type MessageView struct {
 	Auth           Auth
 	AuthDetail     map[string]string // "spf", "dkim", "dmarc" → "example.org signed it"; may be nil
 	SpamScore      float64
-	Text           string // plain text body; shown escaped, with addresses as links
-	HTMLURL        string // as Link.Href: the sanitised HTML body, shown in a sandboxed frame; "" is none
-	RawURL         string // as Link.Href: the message as it came
+	Text           string    // plain text body; shown escaped, with addresses as links
+	HTMLURL        string    // as Link.Href: the sanitised HTML body, shown in a sandboxed frame; "" is none
+	Pictures       *Pictures // of the HTML, that lie elsewhere; nil for none
+	RawURL         string    // as Link.Href: the message as it came
 	Headers        []Header
 	Attachments    []Attachment
 	BackURL        string // as Link.Href; "" is /inbox
@@ -214,7 +219,31 @@ type LinkRow struct{ Text, URL, Odd string }
 type ThreadItem struct {
 	MessageRow
 	Href    string // as Link.Href
+	BodyURL string // as Link.Href: what it says, as a document for a sandboxed frame
 	Current bool
+	Open    bool // it is shown whole at first
+}
+
+// Pictures is what a page says of pictures that lie elsewhere.
+type Pictures struct {
+	Sender string
+	Shown  bool
+	Proven bool // the sender's address is: it can be chosen for always
+	Always bool // they are shown because the sender was chosen
+}
+
+// Earlier are the mails of the conversation before this one.
+func (m MessageView) Earlier() []ThreadItem { return m.Thread[:m.place()] }
+
+// Later are the mails of the conversation after this one.
+func (m MessageView) Later() []ThreadItem { return m.Thread[min(m.place()+1, len(m.Thread)):] }
+
+// place is where this mail stands in its conversation; its end when it is in none.
+func (m MessageView) place() int {
+	if i := slices.IndexFunc(m.Thread, func(t ThreadItem) bool { return t.Current }); i >= 0 {
+		return i
+	}
+	return len(m.Thread)
 }
 
 // ComposeView is the page where a mail is written. Its forms:

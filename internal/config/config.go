@@ -179,6 +179,11 @@ type Config struct {
 	// The file with the private key (PEM) that belongs to EMAIL_TLS_CERT.
 	TLSKey string `env:"EMAIL_TLS_KEY" unset:"self-signed, in the data folder" kind:"file"`
 
+	// From where the pictures of a mail may be fetched when its reader asks for them. `public` is the internet. `loopback` allows
+	// programs on this machine too, and `any` private networks as well: for tests alone, for then whoever writes a mail has this server
+	// ask them. Link-local addresses are never asked. What a name resolves to is checked when it is dialled.
+	ImageTargets string `env:"EMAIL_IMAGE_TARGETS" default:"public" kind:"one-of:public,loopback,any"`
+
 	// # Chat
 
 	// Where rooms' outgoing webhooks may go; their addresses are chosen by users. `public` allows hosts of the

@@ -13,12 +13,15 @@ import (
 
 	"uniqverse/internal/api"
 	"uniqverse/internal/event"
+	"uniqverse/internal/reach"
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
 	"uniqverse/services/email/archive"
+	"uniqverse/services/email/body"
 	"uniqverse/services/email/chaos"
 	"uniqverse/services/email/courier"
 	"uniqverse/services/email/dmarcreport"
+	"uniqverse/services/email/images"
 	"uniqverse/services/email/jmap"
 	"uniqverse/services/email/journey"
 	"uniqverse/services/email/mtasts"
@@ -87,8 +90,8 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
-	ways := journey.New(s, journeystore.New(n.db))
-	p := part{"email", "Mail", byAppPassword(slices.Concat(s.Endpoints(), webmail.New(s, ways).Endpoints(), ways.Endpoints(), journal.Endpoints(), records.Endpoints(), programs.Endpoints(), reports.Endpoints(),
+	pages := n.mailPages(s)
+	p := part{"email", "Mail", byAppPassword(slices.Concat(s.Endpoints(), pages, journal.Endpoints(), records.Endpoints(), programs.Endpoints(), reports.Endpoints(),
 		archive.New(s, mailstore.New(n.db), log).Endpoints(), rules.Endpoints(), boxes)), s.Discovery()}
 	if len(n.listeners.smtp)+len(n.listeners.pop3) == 0 {
 		return p, nil
@@ -107,6 +110,13 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 		}
 	}
 	return p, n.servePOP3(s, pair)
+}
+
+// mailPages are the pages of mail, and what answers with parts of messages.
+func (n *Node) mailPages(s *email.Service) []web.Endpoint {
+	pictures := images.New(images.Options{Targets: reach.Targets(n.cfg.ImageTargets), Now: n.opts.Now})
+	ways := journey.New(s, journeystore.New(n.db))
+	return slices.Concat(webmail.New(s, ways, pictures).Endpoints(), ways.Endpoints(), pictures.Endpoints(), body.New(s, pictures).Endpoints())
 }
 
 // outgoing makes what takes mail to other hosts, the keys that sign it, and the guide to the records in the DNS.

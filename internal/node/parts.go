@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"uniqverse/internal/auth"
+	"uniqverse/internal/reach"
 	"uniqverse/internal/web"
 	"uniqverse/services/chat"
 	"uniqverse/services/chat/attachment"
@@ -114,7 +115,7 @@ func (n *Node) chat(_ context.Context, _ *web.Site) (part, error) {
 	order := moderation.New(moderation.Options{Store: chatstore.NewModeration(n.db), Pipeline: pipeline, Rooms: rooms, Log: log, Now: n.opts.Now})
 	find := search.New(search.Options{Store: chatstore.NewSearch(n.db), Hub: n.hub, Rooms: rooms, Log: log, Now: n.opts.Now})
 	in := hooks.New(hooks.Options{Store: chatstore.NewHooks(n.db), Rooms: rooms, Now: n.opts.Now})
-	out := webhooks.New(webhooks.Options{Store: chatstore.NewWebhooks(n.db), Rooms: rooms, Hub: n.hub, Targets: webhooks.Targets(n.cfg.WebhookMode()), Log: log, Now: n.opts.Now})
+	out := webhooks.New(webhooks.Options{Store: chatstore.NewWebhooks(n.db), Rooms: rooms, Hub: n.hub, Targets: reach.Targets(n.cfg.WebhookMode()), Log: log, Now: n.opts.Now})
 	hot := trends.New(trends.Options{Store: chatstore.NewTrends(n.db), Rooms: rooms, Hub: n.hub, Log: log, Now: n.opts.Now})
 	n.services = append(n.services, running{"trends", hot.Run}, running{"xengine", func(ctx context.Context) error { return xengine.NewTrends().Run(ctx, n.hub, n.opts.Now, log) }})
 	n.services = append(n.services, running{"webhooks", out.Run}, running{"chat", rooms.Run}, running{"desk", tickets.Run}, running{"attachments", files.Run}, running{"search", find.Run}, running{"moderation", order.Run},

@@ -1,7 +1,6 @@
 package email_test
 
 import (
-	"context"
 	"fmt"
 	"strings"
 	"testing"
@@ -37,9 +36,7 @@ func TestJourneyOfMailThatCame(t *testing.T) {
 	env.TLS = &smtpd.TLSState{Version: "TLS 1.3"}
 	env.Auth.Took.DMARC = 12.5
 	env.Marks = []smtpd.Mark{{Step: "connected", At: at - 90_000}, {Step: "tls", At: at - 70_000}, {Step: "data", At: at - 4_000}, {Step: "received", At: at}, {Step: "checked", At: at + 1_000}}
-	if err := w.svc.Deliver(context.Background(), env, smtpd.NewMessage(nil, []byte(mail("The gate", "g@example.org", "text")))); err != nil {
-		t.Fatal(err)
-	}
+	w.bring(env, mail("The gate", "g@example.org", "text"))
 	id := w.list("pilot", pilot).Messages[0].ID
 	way, short := w.told("pilot", id)
 	if want := "connected tls received spf=pass dkim=none dmarc=pass spam=good rules addressed filed told now"; short != want {

@@ -4,7 +4,6 @@ import (
 	"slices"
 
 	"uniqverse/internal/web"
-	"uniqverse/services/email/body"
 )
 
 // Endpoints returns every route of the service. What an owner check says is the same
@@ -46,5 +45,5 @@ func (s *Service) Endpoints() []web.Endpoint {
 		web.Command("POST", "/folders/{id}/delete", page, "The page's form: remove a folder", s.Store, s.removeFolder).Redirect(back),
 		web.Query("POST", "/folders/{id}/empty", page, "The page's form: empty the trash or the junk", s.emptyFolder).Redirect(back),
 	}
-	return slices.Concat(all, body.New(s).Endpoints(), s.Sender().Endpoints(), s.queue.Endpoints(), s.directory.Endpoints(), s.sorter.Endpoints())
+	return slices.Concat(all, s.Sender().Endpoints(), s.queue.Endpoints(), s.directory.Endpoints(), s.sorter.Endpoints())
 }

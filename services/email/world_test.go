@@ -24,9 +24,12 @@ import (
 	"uniqverse/internal/auth"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
+	"uniqverse/internal/reach"
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
 	"uniqverse/services/email/archive"
+	"uniqverse/services/email/body"
+	"uniqverse/services/email/images"
 	"uniqverse/services/email/journey"
 	"uniqverse/services/email/signer"
 	"uniqverse/services/email/webmail"
@@ -169,8 +172,9 @@ func start(t *testing.T, dir string, change ...func(*email.Options)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	pictures := images.New(images.Options{Targets: reach.Loopback, Now: now})
 	ways := journey.New(w.svc, journeystore.New(w.db))
-	h, err := web.New(web.Options{Service: "email", Title: "Mail", Version: "test", Discovery: w.svc.Discovery(), Endpoints: append(w.svc.Endpoints(), slices.Concat(webmail.New(w.svc, ways).Endpoints(), ways.Endpoints(), archive.New(w.svc, mailstore.New(w.db), log).Endpoints())...),
+	h, err := web.New(web.Options{Service: "email", Title: "Mail", Version: "test", Discovery: w.svc.Discovery(), Endpoints: append(w.svc.Endpoints(), slices.Concat(webmail.New(w.svc, ways, pictures).Endpoints(), ways.Endpoints(), pictures.Endpoints(), body.New(w.svc, pictures).Endpoints(), archive.New(w.svc, mailstore.New(w.db), log).Endpoints())...),
 		Auth: who{}, Templates: set, Site: &web.Site{}, Metrics: metrics.NewSet(), Log: log, Now: now})
 	if err != nil {
 		t.Fatal(err)
@@ -210,6 +214,14 @@ func (w *world) receive(raw string, to ...string) {
 	w.t.Helper()
 	if err := w.tryReceive(raw, to...); err != nil {
 		w.t.Fatalf("deliver to %v: %v", to, err)
+	}
+}
+
+// bring delivers raw in an envelope of the test's own.
+func (w *world) bring(env *smtpd.Envelope, raw string) {
+	w.t.Helper()
+	if err := w.svc.Deliver(context.Background(), env, smtpd.NewMessage(nil, []byte(raw))); err != nil {
+		w.t.Fatal(err)
 	}
 }
 

@@ -16,7 +16,7 @@
 //
 // # Where it sends
 //
-// Webhooks are addresses that users choose, so a connection goes to no host but a public one unless Options.Targets
+// Webhooks are addresses that users choose, so a connection goes to no host but a public one (package reach) unless Options.Targets
 // allows: what a name resolves to is checked when it is dialled, redirects are not followed, proxies not
 // asked, and nothing of an answer but its status is shown to anybody.
 //

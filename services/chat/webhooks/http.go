@@ -57,7 +57,7 @@ func (s *Service) make(c *web.Call, in addIn) (any, error) {
 }
 
 func (s *Service) add(c *web.Call, in addIn) (added, error) {
-	if err := s.opts.Targets.check(in.URL); err != nil {
+	if err := check(s.opts.Targets, in.URL); err != nil {
 		return added{}, err
 	}
 	if err := cleanEvents(in.Events); err != nil {
@@ -164,7 +164,7 @@ func (in *changeIn) Check() error {
 
 func (s *Service) change(c *web.Call, in changeIn) (any, error) {
 	if in.URL != nil {
-		if err := s.opts.Targets.check(*in.URL); err != nil {
+		if err := check(s.opts.Targets, *in.URL); err != nil {
 			return nil, err
 		}
 	}

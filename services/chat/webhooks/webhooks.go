@@ -10,6 +10,7 @@ import (
 	"uniqverse/hub"
 	"uniqverse/internal/api"
 	"uniqverse/internal/event"
+	"uniqverse/internal/reach"
 	"uniqverse/internal/web"
 	"uniqverse/services/chat/live"
 )
@@ -150,7 +151,7 @@ type Options struct {
 	Store   Store
 	Rooms   Rooms
 	Hub     hub.Hub
-	Targets Targets
+	Targets reach.Targets
 	Log     *slog.Logger
 	Now     func() time.Time
 }
@@ -164,7 +165,7 @@ type Service struct {
 
 // New returns a service whose deliveries wait for Run.
 func New(opts Options) *Service {
-	return &Service{opts: opts, client: opts.Targets.client(), kick: make(chan struct{}, 1)}
+	return &Service{opts: opts, client: opts.Targets.Client(attemptTime), kick: make(chan struct{}, 1)}
 }
 
 // Endpoints are the routes of webhooks.

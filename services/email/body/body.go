@@ -6,6 +6,7 @@ package body
 
 import (
 	"encoding/base64"
+	"html"
 	"io"
 	"mime"
 	"net/http"
@@ -38,11 +39,22 @@ type Mail interface {
 	OpenFor(c *web.Call, id int64) (mailbox.Message, mailbox.Raw, *mailbox.Content, error)
 }
 
+// Images fetches pictures from elsewhere; *images.Images does.
+type Images interface {
+	// Asked reports whether a reader of the message asked for its pictures, by what the address of its HTML carries.
+	Asked(message int64, asked string) bool
+	// Path returns the path at which a picture is to be had for the message; "" when it is not fetched.
+	Path(message int64, address string) string
+}
+
 // Bodies answers with what messages hold. Make one with New.
-type Bodies struct{ mail Mail }
+type Bodies struct {
+	mail   Mail
+	images Images
+}
 
 // New returns the bodies of a mail service's messages.
-func New(mail Mail) *Bodies { return &Bodies{mail: mail} }
+func New(mail Mail, images Images) *Bodies { return &Bodies{mail, images} }
 
 // Endpoints are the routes of what messages hold.
 func (b *Bodies) Endpoints() []web.Endpoint {
@@ -81,7 +93,13 @@ func copyTo(w io.Writer, r io.Reader) error {
 	return err
 }
 
-func (b *Bodies) htmlBody(c *web.Call, w http.ResponseWriter, in idParams) error {
+type htmlParams struct {
+	ID     int64  `path:"id" min:"1"`
+	Images string `json:"images,omitempty" max:"100" doc:"that the reader asked for the pictures from elsewhere, as the message's page gives it"`
+	Any    bool   `json:"any,omitempty" doc:"of a message without HTML its text, as such a document; without this that is 404"`
+}
+
+func (b *Bodies) htmlBody(c *web.Call, w http.ResponseWriter, in htmlParams) error {
 	_, _, body, err := b.mail.OpenFor(c, in.ID)
 	if err != nil {
 		return err
@@ -91,6 +109,9 @@ func (b *Bodies) htmlBody(c *web.Call, w http.ResponseWriter, in idParams) error
 	if err != nil {
 		return err
 	}
+	if v.HTMLPart == nil && in.Any {
+		return document(w, textDocument(v.Text), htmlmail.Policy)
+	}
 	if v.HTMLPart == nil {
 		return errs.New(errs.NotFound, "this message has no HTML; its text is at %s", c.URL("/api/messages/"+strconv.FormatInt(in.ID, 10)))
 	}
@@ -98,20 +119,41 @@ func (b *Bodies) htmlBody(c *web.Call, w http.ResponseWriter, in idParams) error
 	if err != nil {
 		return err
 	}
-	doc := htmlmail.Clean(src, images(v, body))
+	pictures, policy := htmlmail.Images{Held: held(v, body)}, htmlmail.Policy
+	if in.Images != "" && b.images.Asked(in.ID, in.Images) {
+		policy = htmlmail.PolicyWithImages
+		pictures.Elsewhere = func(address string) string {
+			if path := b.images.Path(in.ID, address); path != "" {
+				return c.URL(path)
+			}
+			return ""
+		}
+	}
+	doc := htmlmail.Clean(src, pictures)
+	return document(w, doc, policy)
+}
+
+// document answers with a document of a stranger's, for a frame of a page of ours.
+func document(w http.ResponseWriter, doc []byte, policy string) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", htmlmail.Policy)
+	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Frame-Options", "SAMEORIGIN")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cache-Control", "private, no-store")
 	h.Set("Content-Length", strconv.Itoa(len(doc)))
-	_, err = w.Write(doc)
+	_, err := w.Write(doc)
 	return err
 }
 
-// images finds the images that a mail holds, by their Content-ID, as data: URLs.
-func images(v reading.Shown, body *mailbox.Content) func(string) string {
+// textDocument is plain text as a document.
+func textDocument(text string) []byte {
+	return []byte("<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>Mail</title><style>body{font:15px/1.6 system-ui,sans-serif;margin:1rem;white-space:pre-wrap;overflow-wrap:anywhere}</style></head><body dir=\"auto\">" +
+		html.EscapeString(text) + "</body></html>\n")
+}
+
+// held finds the images that a mail holds, by their Content-ID, as data: URLs.
+func held(v reading.Shown, body *mailbox.Content) func(string) string {
 	left := int64(maxImages)
 	return func(id string) string {
 		for i := range v.Tree.Parts {

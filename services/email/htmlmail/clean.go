@@ -3,7 +3,7 @@
 // Clean keeps what gives a mail its looks (tables, fonts, style sheets) and takes out what acts or
 // calls home: scripts, forms, frames, embedded objects, SVG, meta and base elements, event
 // attributes, addresses other than web, mail and telephone links, and every image that is not
-// in the mail itself.
+// in the mail itself, unless there is another address for it.
 //
 // It is one of two walls, not the only one: its output is for a document of its own, served
 // with a Content-Security-Policy that has sandbox without allow-scripts and default-src 'none'
@@ -25,10 +25,19 @@ import (
 const Policy = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src data:; style-src 'unsafe-inline'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 
-// Clean returns a whole HTML document with what may be shown of src. image returns the
-// address (a data: URL) of an image that the mail holds, by its Content-ID; "" is none. nil has none.
-func Clean(src string, image func(id string) string) []byte {
-	c := cleaner{image: image, keep: words(kept), drop: words(dropped), attrs: words(attributes)}
+// PolicyWithImages is Policy for a document whose images from elsewhere were given addresses of ours.
+const PolicyWithImages = "sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none'; img-src data: 'self'; style-src 'unsafe-inline'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+
+// Images says what becomes of a mail's images. Each function returns an address, "" for none; nil has none.
+type Images struct {
+	Held      func(id string) string  // of an image in the mail, by its Content-ID: a data: URL
+	Elsewhere func(url string) string // of one that lies elsewhere, by its address on the web
+}
+
+// Clean returns a whole HTML document with what may be shown of src.
+func Clean(src string, images Images) []byte {
+	c := cleaner{images: images, keep: words(kept), drop: words(dropped), attrs: words(attributes)}
 	c.out.Grow(len(src) + 128)
 	c.out.WriteString("<!doctype html>\n<html><head><meta charset=\"utf-8\"><title>Mail</title></head><body>\n")
 	c.run(src)
@@ -60,7 +69,7 @@ func words(list string) map[string]bool {
 
 type cleaner struct {
 	out               bytes.Buffer
-	image             func(string) string
+	images            Images
 	keep, drop, attrs map[string]bool
 
 	skip  string // the dropped element around the current token, "" for none
@@ -214,13 +223,22 @@ func link(v string) string {
 	return ""
 }
 
-// picture returns the address of an image that lies in the mail, "" for any other: a remote
-// image tells its sender who read the mail, and when.
+// picture returns the address of an image that lies in the mail, or that somebody asked for, "" for any other: an image elsewhere
+// tells its sender who read the mail, and when.
 func (c *cleaner) picture(v string) string {
 	v = strings.TrimSpace(stripControls(v))
 	low := strings.ToLower(v[:min(len(v), 32)])
-	if strings.HasPrefix(low, "cid:") && c.image != nil {
-		return c.image(strings.Trim(v[4:], "<>"))
+	switch {
+	case strings.HasPrefix(low, "cid:"):
+		if c.images.Held != nil {
+			return c.images.Held(strings.Trim(v[4:], "<>"))
+		}
+		return ""
+	case elsewhere(low):
+		if c.images.Elsewhere != nil {
+			return c.images.Elsewhere(absolute(v))
+		}
+		return ""
 	}
 	for _, t := range []string{"png", "jpeg", "jpg", "gif", "webp"} {
 		if strings.HasPrefix(low, "data:image/"+t+";base64,") {
@@ -228,6 +246,38 @@ func (c *cleaner) picture(v string) string {
 		}
 	}
 	return ""
+}
+
+// elsewhere reports whether an address, in lower case, is one of the web.
+func elsewhere(low string) bool {
+	return strings.HasPrefix(low, "http://") || strings.HasPrefix(low, "https://") || strings.HasPrefix(low, "//")
+}
+
+func absolute(v string) string {
+	if strings.HasPrefix(v, "//") {
+		return "https:" + v
+	}
+	return v
+}
+
+// Calls reports whether the HTML of a mail shows an image that lies elsewhere.
+func Calls(src string) bool {
+	z := html.NewTokenizer(strings.NewReader(src))
+	for {
+		switch z.Next() {
+		case html.ErrorToken:
+			return false
+		case html.StartTagToken, html.SelfClosingTagToken:
+			name, more := z.TagName()
+			for isImage := string(name) == "img"; isImage && more; {
+				var k, v []byte
+				k, v, more = z.TagAttr()
+				if value := strings.TrimSpace(stripControls(string(v))); string(k) == "src" && elsewhere(strings.ToLower(value[:min(len(value), 32)])) {
+					return true
+				}
+			}
+		}
+	}
 }
 
 // stripControls takes out what browsers skip in addresses and what could hide a scheme.

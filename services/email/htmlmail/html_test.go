@@ -41,11 +41,30 @@ func TestClean(t *testing.T) {
 		{"unclosed", `<p title="x`, ``},
 		{"nothing", ``, ``},
 	} {
-		out := string(htmlmail.Clean(c.in, image))
+		out := string(htmlmail.Clean(c.in, htmlmail.Images{Held: image}))
 		_, body, _ := strings.Cut(out, "<body>\n")
 		got, _, _ := strings.Cut(body, "\n</body>")
 		if got != c.want {
 			t.Errorf("%s: %s\ngives %s\nwant  %s", c.name, c.in, got, c.want)
+		}
+	}
+}
+
+// An image elsewhere gets the address that was given for it, and nothing else on the page one of the web.
+func TestImagesElsewhere(t *testing.T) {
+	var asked []string
+	images := htmlmail.Images{Elsewhere: func(url string) string { asked = append(asked, url); return "/own?n=1" }}
+	in := `<img src=" HTTPS://x.example/a.png"><img src=//x.example/b><img src=ftp://x/c><img src=relative><img src=cid:d><p style="background:url(https://x/e)"><img srcset="https://x/f">`
+	_, got, _ := strings.Cut(string(htmlmail.Clean(in, images)), "<body>\n")
+	if want := `<img src="/own?n=1"><img src="/own?n=1"><img><img><img><p style="background:x-x(https://x/e)"><img>`; !strings.HasPrefix(got, want) {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	if strings.Join(asked, " ") != "HTTPS://x.example/a.png https://x.example/b" {
+		t.Errorf("asked for %v", asked)
+	}
+	for in, want := range map[string]bool{`<p>a<IMG alt=x SRC="http://x/y">`: true, `<img src="//x">`: true, `<img src=cid:a><a href=https://x>`: false, `<img src="https` + "\n" + `://x">`: true, ``: false} {
+		if htmlmail.Calls(in) != want {
+			t.Errorf("%q calls: want %v", in, want)
 		}
 	}
 }
@@ -78,7 +97,7 @@ func TestLarge(t *testing.T) {
 		"blanks":     strings.Repeat("<b> ", 200_000),
 		"dropped":    strings.Repeat("<svg>", 200_000),
 	} {
-		if out := htmlmail.Clean(s, nil); len(out) > 8*len(s)+1024 {
+		if out := htmlmail.Clean(s, htmlmail.Images{}); len(out) > 8*len(s)+1024 {
 			t.Errorf("%s: %d bytes give %d", name, len(s), len(out))
 		}
 		htmlmail.Text(s, len(s))
@@ -87,11 +106,11 @@ func TestLarge(t *testing.T) {
 
 // What lies too deep keeps its text, and what follows it is laid out as before.
 func TestDeep(t *testing.T) {
-	out := string(htmlmail.Clean(strings.Repeat("<div><b>", 50_000)+"words"+strings.Repeat("</b></div>", 50_000)+"<table><tr><td><i>after</i></table>", nil))
+	out := string(htmlmail.Clean(strings.Repeat("<div><b>", 50_000)+"words"+strings.Repeat("</b></div>", 50_000)+"<table><tr><td><i>after</i></table>", htmlmail.Images{}))
 	if n := strings.Count(out, "<div"); n != 200 || !strings.Contains(out, "words") || !strings.Contains(out, "<table><tr><td><i>after</i></table>") {
 		t.Errorf("%d elements of 50,000 are left; the end is %q", n, out[max(0, len(out)-100):])
 	}
-	if out := string(htmlmail.Clean(strings.Repeat("<p>a<table><tr><td>b</table>", 2000)+"<b>c</b>", nil)); !strings.Contains(out, "<b>c</b>") || strings.Count(out, "<table") != 2000 {
+	if out := string(htmlmail.Clean(strings.Repeat("<p>a<table><tr><td>b</table>", 2000)+"<b>c</b>", htmlmail.Images{})); !strings.Contains(out, "<b>c</b>") || strings.Count(out, "<table") != 2000 {
 		t.Error("a long mail whose paragraphs are not closed is taken for a deep one")
 	}
 }
@@ -110,7 +129,7 @@ func FuzzHTML(f *testing.F) {
 		bad[n] = true
 	}
 	f.Fuzz(func(t *testing.T, in string) {
-		out := htmlmail.Clean(in, func(string) string { return "data:image/png;base64,AAAA" })
+		out := htmlmail.Clean(in, htmlmail.Images{Held: func(string) string { return "data:image/png;base64,AAAA" }})
 		doc, err := html.Parse(bytes.NewReader(out))
 		if err != nil {
 			t.Skip() // the parser's own bound on depth

@@ -1,6 +1,7 @@
 package webmail
 
 import (
+	"net/url"
 	"slices"
 	"strconv"
 
@@ -14,8 +15,9 @@ import (
 
 // messageParams name a message.
 type messageParams struct {
-	ID   int64  `path:"id" min:"1"`
-	View string `json:"view,omitempty" max:"20" doc:"what is shown of it: text, source, headers, parts, auth, journey or lint; left out: as it is to be read"`
+	ID     int64  `path:"id" min:"1"`
+	Images string `json:"images,omitempty" max:"100" doc:"that the pictures from elsewhere are to be shown, as the page's form gives it"`
+	View   string `json:"view,omitempty" max:"20" doc:"what is shown of it: text, source, headers, parts, auth, journey or lint; left out: as it is to be read"`
 }
 
 func (w *Pages) messagePage(c *web.Call, in messageParams) (web.Page, error) {
@@ -55,6 +57,11 @@ func (w *Pages) messagePage(c *web.Call, in messageParams) (web.Page, error) {
 	v.BackURL = back.query(0, 0)
 	if show.HTMLPart != nil {
 		v.HTMLURL = token(c, base+"/html", nil)
+		if in.View == "" {
+			if err := w.pictures(c, &v, m, in.Images, show, body); err != nil {
+				return web.Page{}, err
+			}
+		}
 	}
 	for _, p := range show.Files {
 		v.Attachments = append(v.Attachments, templates.Attachment{Name: p.Name, Type: p.Type, Size: decodedSize(p), URL: token(c, base+"/parts/"+strconv.Itoa(show.Number(p)), nil)})
@@ -107,11 +114,14 @@ func (w *Pages) conversation(c *web.Call, m mailbox.Message, o open) ([]template
 		if t.ID != m.ID && len(t.Folders) == 1 && slices.Contains(hidden, t.Folders[0]) {
 			continue
 		}
-		out = append(out, templates.ThreadItem{MessageRow: rowView(t), Href: "/messages/" + strconv.FormatInt(t.ID, 10), Current: t.ID == m.ID})
+		id := strconv.FormatInt(t.ID, 10)
+		out = append(out, templates.ThreadItem{MessageRow: rowView(t), Href: "/messages/" + id, Current: t.ID == m.ID,
+			BodyURL: token(c, "/api/messages/"+id+"/html", url.Values{"any": {"true"}})})
 	}
 	if len(out) < 2 {
 		return nil, nil
 	}
+	out[len(out)-1].Open = true
 	return out, nil
 }
 

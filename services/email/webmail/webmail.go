@@ -12,6 +12,7 @@ import (
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
 	"uniqverse/services/email/drafts"
+	"uniqverse/services/email/images"
 	"uniqverse/services/email/journey"
 )
 
@@ -20,11 +21,12 @@ type Pages struct {
 	mail   *email.Service
 	drafts *drafts.Drafts
 	ways   *journey.Teller
+	images *images.Images
 }
 
-// New returns the pages of a mail service, which show what ways tells.
-func New(mail *email.Service, ways *journey.Teller) *Pages {
-	return &Pages{mail: mail, drafts: drafts.New(mail), ways: ways}
+// New returns the pages of a mail service, which show what ways tells and the pictures that their readers ask for.
+func New(mail *email.Service, ways *journey.Teller, pictures *images.Images) *Pages {
+	return &Pages{mail: mail, drafts: drafts.New(mail), ways: ways, images: pictures}
 }
 
 // Endpoints are the routes of the pages.
@@ -40,6 +42,10 @@ func (w *Pages) Endpoints() []web.Endpoint {
 		web.View("/folders", page, "The folders, for making, renaming and removing them", w.foldersPage),
 		web.View("/messages/{id}", page, "One message", w.messagePage),
 		web.Query("POST", "/messages/bulk", page, "The page's form: change the chosen messages", w.act).Redirect(back),
+		web.Command("POST", "/messages/{id}/images", page, "The page's form: show the message's pictures from elsewhere, once or always from its sender", w.mail.Store, w.chooseImages).Redirect(func(_ *web.Call, out any) string {
+			o, _ := out.(imagesChosen)
+			return o.Next
+		}),
 		web.View("/compose", send, "Write a mail", w.composePage),
 		web.Query("POST", "/compose", send, "The page's form: save, send or discard a mail", w.write).MaxBody(maxForm).TakesFiles("attachments").Redirect(func(_ *web.Call, out any) string {
 			o, _ := out.(Written)
