@@ -38,6 +38,7 @@ import (
 	"uniqverse/smtpd/policy"
 	"uniqverse/smtpd/senderauth"
 	"uniqverse/store"
+	"uniqverse/store/chaosstore"
 	"uniqverse/store/inboxstore"
 	"uniqverse/store/jmapstore"
 	"uniqverse/store/journeystore"
@@ -60,7 +61,7 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
-	rules := chaos.New(chaos.Options{Store: mailstore.NewChaos(n.db), Log: log, Now: n.opts.Now})
+	rules := chaos.New(chaos.Options{Store: chaosstore.New(n.db), Log: log, Now: n.opts.Now})
 	n.services = append(n.services, running{name: "chaos", run: rules.Run})
 	tests := inboxstore.New(n.db, strings.ToLower(n.cfg.Domain))
 	s, err := email.New(email.Options{Chaos: rules, Sandbox: tests, Deliverer: out, Signer: keys, HoldAll: n.cfg.OutboundMode() == "hold", SpamRefuse: n.cfg.SpamRefuse, Enforce: n.cfg.EnforcesPolicy(), JunkAt: n.cfg.SpamJunkAt, Scanners: scanners,

@@ -3,10 +3,12 @@
 package mailstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -186,9 +188,12 @@ func (tx txn) SetAlias(alias string, targets []string) error {
 // pageQuery builds the query of a page: conditions, order and bounds. The texts are few, so
 // they stay prepared; values never are part of them.
 type pageQuery struct {
-	table string
-	conds []string
-	args  []any
+	table  string
+	from   string // what stands after FROM, and the id that it is walked by; "" is the table and its id
+	by     string
+	unread int64 // a folder whose count says after how many there are no more; 0 is none
+	conds  []string
+	args   []any
 }
 
 // where adds a condition; % stands for the value.
@@ -199,14 +204,14 @@ func (w *pageQuery) where(cond string, value any) {
 
 // query returns the rows newest first. With after alone they are the ones nearest to it.
 func (w *pageQuery) query(columns string, p web.Paging) string {
-	id := w.table + ".id"
+	id := cmp.Or(w.by, w.table+".id")
 	if p.Before != 0 {
 		w.where(id+" < %", p.Before)
 	}
 	if p.After != 0 {
 		w.where(id+" > %", p.After)
 	}
-	text := `SELECT ` + columns + ` FROM ` + w.table
+	text := `SELECT ` + columns + ` FROM ` + cmp.Or(w.from, w.table)
 	if len(w.conds) > 0 {
 		text += ` WHERE ` + strings.Join(w.conds, ` AND `)
 	}
@@ -215,9 +220,15 @@ func (w *pageQuery) query(columns string, p web.Paging) string {
 		order = ` ASC`
 	}
 	w.args = append(w.args, p.Size(), p.Offset)
-	text += ` ORDER BY ` + id + order + ` LIMIT $` + strconv.Itoa(len(w.args)-1) + ` OFFSET $` + strconv.Itoa(len(w.args))
+	n := len(w.args)
+	limit := fmt.Sprintf("$%d", n-1)
+	if w.unread != 0 {
+		w.args = append(w.args, w.unread)
+		limit = fmt.Sprintf("MIN($%d, MAX(0, COALESCE((SELECT unread FROM email_folders WHERE id = $%d), 0) - $%d))", n-1, n+1, n)
+	}
+	text += fmt.Sprintf(` ORDER BY %s%s LIMIT %s OFFSET $%d`, id, order, limit, n)
 	if order == ` ASC` {
-		return `SELECT ` + columns + ` FROM (` + text + `) AS ` + w.table + ` ORDER BY ` + id + ` DESC`
+		return `SELECT ` + columns + ` FROM (` + text + `) AS ` + w.table + ` ORDER BY ` + w.table + `.id DESC`
 	}
 	return text
 }

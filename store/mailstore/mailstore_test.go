@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,7 +32,7 @@ func TestEmailListsAreReadInOrder(t *testing.T) {
 	yes, no := true, false
 	for name, f := range map[string]mailbox.Filter{
 		"all": {}, "before": {Paging: web.Paging{Before: 9}}, "after": {Paging: web.Paging{After: 9}}, "both": {Paging: web.Paging{After: 3, Before: 9}},
-		"unread": {Unread: &yes}, "read": {Unread: &no}, "starred": {Starred: &yes}, "label": {Label: "x"}, "folder": {Folder: 1}, "folder before": {Folder: 1, Paging: web.Paging{Before: 9}}, "folder after": {Folder: 1, Paging: web.Paging{After: 9}},
+		"unread": {Unread: &yes}, "read": {Unread: &no}, "starred": {Starred: &yes}, "label": {Label: "x"}, "label before": {Label: "x", Paging: web.Paging{Before: 9}}, "label of a folder": {Label: "x", Folder: 1}, "folder": {Folder: 1}, "folder before": {Folder: 1, Paging: web.Paging{Before: 9}}, "folder after": {Folder: 1, Paging: web.Paging{After: 9}},
 		"folder unread": {Folder: 1, Unread: &yes}, "unread label": {Label: "x", Unread: &yes, Paging: web.Paging{Before: 9}},
 	} {
 		text, args := mailstore.ListQuery(1, f)
@@ -52,6 +53,8 @@ func TestEmailListsAreReadInOrder(t *testing.T) {
 		all := strings.Join(plan, "\n")
 		index := "email_messages_list"
 		switch {
+		case f.Label != "":
+			index = "SEARCH email_labels USING COVERING INDEX sqlite_autoindex_email_labels_1 (mailbox_id=? AND label=?"
 		case f.Starred != nil:
 			index = "email_messages_starred"
 		case f.Unread == &yes:
@@ -72,6 +75,78 @@ func TestEmailListsAreReadInOrder(t *testing.T) {
 			t.Errorf("%s is read by\n%s\nwant the order of %s", name, all, index)
 		}
 	}
+}
+
+// Every page of a list has what the filter says, in the order of arrival, whichever index it is read by.
+func TestPagesOfLists(t *testing.T) {
+	s, ctx := mailstore.New(storetest.Open(t)), context.Background()
+	var all []mailbox.Message
+	var box mailbox.Mailbox
+	err := s.Update(ctx, nil, func(tx mailbox.Tx) (err error) {
+		if box, _, err = tx.EnsureMailbox("pilot", mailbox.MadeByMail); err != nil {
+			return err
+		}
+		folders, err := tx.Folders(box.ID)
+		if err != nil {
+			return err
+		}
+		raw, err := tx.AddRaw(sampleRaw("1@x"))
+		for i := range 60 {
+			m := mailbox.Message{MailboxID: box.ID, RawID: raw, Received: time.UnixMilli(int64(1000 + i)), Unread: i%7 == 0, Folders: []int64{folders[i%2].ID}}
+			if i%3 == 0 {
+				m.Labels = []string{"crew"}
+			}
+			if m, err = tx.AddMessage(m); err != nil {
+				return err
+			}
+			all = append(all, m)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	yes, no := true, false
+	for _, f := range []mailbox.Filter{{Label: "crew"}, {Label: "nobody's"}, {Label: "crew", Unread: &yes}, {Label: "crew", Folder: all[0].Folders[0]}, {Folder: all[0].Folders[0], Unread: &yes},
+		{Folder: all[0].Folders[0], Unread: &no}, {Folder: 1 << 40, Unread: &yes}, {Unread: &yes}} {
+		for _, p := range []web.Paging{{}, {Limit: 3}, {Limit: 3, Offset: 2}, {Offset: 100}, {Before: all[30].ID}, {Limit: 2, Before: all[30].ID}, {Limit: 2, After: all[10].ID}, {After: all[10].ID, Before: all[40].ID}} {
+			f.Paging = p
+			got, err := s.Messages(ctx, box.ID, f)
+			if err != nil {
+				t.Fatalf("%+v: %v", f, err)
+			}
+			if want := page(all, f); fmt.Sprint(ids(got)) != fmt.Sprint(ids(want)) {
+				t.Errorf("%+v: %v, want %v", f, ids(got), ids(want))
+			}
+		}
+	}
+}
+
+// page is the page of all, the oldest first, that a filter asks for.
+func page(all []mailbox.Message, f mailbox.Filter) (out []mailbox.Message) {
+	nearest := f.After != 0 && f.Before == 0
+	for _, m := range all {
+		if (f.Label == "" || slices.Contains(m.Labels, f.Label)) && (f.Unread == nil || m.Unread == *f.Unread) && (f.Folder == 0 || slices.Contains(m.Folders, f.Folder)) &&
+			(f.Before == 0 || m.ID < f.Before) && m.ID > f.After {
+			out = append(out, m)
+		}
+	}
+	if !nearest {
+		slices.Reverse(out)
+	}
+	out = out[min(f.Offset, len(out)):]
+	out = out[:min(f.Size(), len(out))]
+	if nearest {
+		slices.Reverse(out)
+	}
+	return out
+}
+
+func ids(list []mailbox.Message) (out []int64) {
+	for _, m := range list {
+		out = append(out, m.ID)
+	}
+	return out
 }
 
 // A search walks the index from its newest message back and stops after the page.

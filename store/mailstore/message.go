@@ -52,7 +52,7 @@ func listQuery(box int64, f mailbox.Filter) (string, []any) {
 		return folderQuery(box, f)
 	}
 	w := pageQuery{table: "email_messages"}
-	w.where("mailbox_id = %", box)
+	w.where("email_messages.mailbox_id = %", box)
 	if f.Unread != nil {
 		w.conds = append(w.conds, "unread = "+strconv.Itoa(asInt(*f.Unread)))
 	}
@@ -60,9 +60,13 @@ func listQuery(box int64, f mailbox.Filter) (string, []any) {
 		w.conds = append(w.conds, "starred = "+strconv.Itoa(asInt(*f.Starred)))
 	}
 	if f.Label != "" {
-		w.where("EXISTS (SELECT 1 FROM email_labels WHERE email_labels.mailbox_id = $1 AND label = % AND message_id = email_messages.id)", f.Label)
+		w.from, w.by = "email_labels CROSS JOIN email_messages ON email_messages.id = email_labels.message_id", "email_labels.message_id"
+		w.where("email_labels.mailbox_id = $1 AND label = %", f.Label)
 	}
 	if f.Folder != 0 {
+		if f.Unread != nil && *f.Unread && f.Label == "" && f.Starred == nil {
+			w.unread = f.Folder
+		}
 		w.where("EXISTS (SELECT 1 FROM email_placed p WHERE p.folder_id = % AND p.received_at = email_messages.received_at AND p.message_id = email_messages.id)", f.Folder)
 	}
 	text := w.query(messageColumns, f.Paging)
