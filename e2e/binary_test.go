@@ -81,7 +81,7 @@ type program struct {
 	wrap []string          // a command that executes what follows it, such as strace; nil for none
 	cwd  string            // "" is the data folder's parent
 
-	touched string // the one file that a refused start may have written
+	touched string // the database when a refused start may have written it, and the word beside it
 
 	cmd      *exec.Cmd
 	out, err *transcript

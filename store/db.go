@@ -108,8 +108,21 @@ func Open(ctx context.Context, opts Options) (*DB, error) {
 // identify reads who this database is, and gives a new one its name. It writes at every
 // start, so that a disk that cannot be written is noticed before anything is served.
 func (db *DB) identify(ctx context.Context) error {
+	run, replaced, err := db.lineage()
+	if err != nil {
+		return err
+	}
 	return db.Write(ctx, nil, func(tx *Tx) error {
+		if replaced {
+			db.log.Warn("the database was put in the place of another one, by a restore say: every client loads anew")
+			if _, err := tx.Exec(`DELETE FROM meta WHERE key = 'epoch'`); err != nil {
+				return err
+			}
+		}
 		if _, err := tx.Exec(`INSERT INTO meta (key, value) VALUES ('epoch', $1), ('next_event_id', '1') ON CONFLICT (key) DO NOTHING`, rand.Text()[:16]); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`INSERT INTO meta (key, value) VALUES ('run', $1) ON CONFLICT (key) DO UPDATE SET value = excluded.value`, run); err != nil {
 			return err
 		}
 		if err := touch(tx, "opened_at"); err != nil {

@@ -60,13 +60,13 @@ func count(t *testing.T, db *store.DB, query string, args ...any) int {
 func copyFiles(t *testing.T, from string) string {
 	t.Helper()
 	to := t.TempDir()
-	for _, suffix := range []string{"", "-wal"} {
-		b, err := os.ReadFile(filepath.Join(from, store.FileName+suffix))
+	for _, name := range []string{store.FileName, store.FileName + "-wal", "uniqverse.run"} {
+		b, err := os.ReadFile(filepath.Join(from, name))
 		if errors.Is(err, os.ErrNotExist) {
 			continue
 		}
 		must(t, err)
-		must(t, os.WriteFile(filepath.Join(to, store.FileName+suffix), b, 0o600))
+		must(t, os.WriteFile(filepath.Join(to, name), b, 0o600))
 	}
 	return to
 }
