@@ -268,7 +268,7 @@ func (s *Service) LineOf(ctx context.Context, room, id int64) (Room, Line, error
 	return r, l, err
 }
 
-// Show gives a line back that was hidden or taken away; the room's log tells what it says. The files of one that was taken away are gone.
+// Show gives a line back that was hidden or taken away; the room's log tells what it says. The files of one that was taken away come back if they were put aside.
 func (s *Service) Show(c *web.Call, tx Tx, room Room, l Line) error {
 	l.Deleted, l.Hidden, l.Flags = false, false, noFlags()
 	if err := tx.ShowLine(l.ChatMessage); err != nil {

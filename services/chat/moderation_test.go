@@ -3,8 +3,10 @@ package chat_test
 import (
 	"context"
 	"fmt"
+	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -187,7 +189,8 @@ func TestTheQueue(t *testing.T) {
 		{"POST", at("ban"), "pilot", "", 200, ""},
 		{"GET", "/rooms/1/messages", "outsider", "", 403, "banned"},
 		{"POST", at("undo"), "pilot", "", 200, ""},
-		{"GET", "/rooms/1/messages", "outsider", "", 404, ""}, // not banned, and no member any more
+		{"GET", "/rooms/1/messages", "outsider", "", 200, `"text":"line 2"`}, // neither banned nor outside any more
+		{"GET", "/rooms/1/members", "pilot", "", 200, `"user_id":5,"handle":"@outsider","role":"member"`},
 		{"POST", at("approve"), "pilot", "", 200, ""},
 		{"GET", "/moderation/queue", "pilot", "", 200, "[]"},
 		{"GET", "/moderation/queue?state=done", "pilot", "", 200, `"state":"approve"`},
@@ -201,6 +204,58 @@ func TestTheQueue(t *testing.T) {
 		if !strings.Contains(actions, `"action":`+want) {
 			t.Errorf("%s is not written down in %s", want, actions)
 		}
+	}
+}
+
+// A line that was removed and comes back has its files again, for a week.
+func TestUndoGivesFilesBack(t *testing.T) {
+	begin, later := time.Now(), atomic.Int64{}
+	w := start(t, "", func(o *chat.Options, _ *hub.LocalOptions) {
+		o.Now = func() time.Time { return begin.Add(time.Duration(later.Load())) }
+	})
+	hall := w.room("hall")
+	for i := range 3 {
+		f := w.file(hall, "pilot", "plan.txt", []byte(fmt.Sprintf("plan %d", i)))
+		w.say(hall, "pilot", fmt.Sprintf(`{"text":"line %d","attachments":[%d]}`, i, f.ID))
+		w.must("POST", fmt.Sprintf("/rooms/1/messages/%d/report", i+1), "outsider", "reason=rude")
+		later.Add(int64(time.Minute))
+	}
+	files := func(line int) []api.ChatAttachment {
+		var m api.ChatMessage
+		w.must("GET", fmt.Sprintf("/rooms/1/messages/%d", line), "agent", "").json(t, &m)
+		return m.Attachments
+	}
+	stored := func() int {
+		entries, err := os.ReadDir(w.folder())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(entries)
+	}
+	for i := range 3 {
+		w.must("POST", fmt.Sprintf("/moderation/queue/%d/remove", i+1), "agent", "")
+		if a := w.call("GET", fmt.Sprintf("/rooms/1/attachments/%d", i+1), "pilot", ""); a.status != 404 {
+			t.Errorf("a file that was removed: %d", a.status)
+		}
+	}
+	if err := w.files.Sweep(t.Context()); err != nil || stored() != 3 {
+		t.Errorf("%d files are stored, %v", stored(), err)
+	}
+	w.must("POST", "/moderation/queue/1/undo", "agent", "")
+	back := files(1)
+	if len(back) != 1 || back[0].Name != "plan.txt" {
+		t.Fatalf("it has %v", back)
+	}
+	if a := w.must("GET", fmt.Sprintf("/rooms/1/attachments/%d", back[0].ID), "reader", ""); a.body != "plan 0" {
+		t.Errorf("the file is %q", a.body)
+	}
+	later.Add(int64(8 * 24 * time.Hour))
+	if err := w.files.Sweep(t.Context()); err != nil || stored() != 1 {
+		t.Errorf("after a week %d files are stored, %v", stored(), err)
+	}
+	w.must("POST", "/moderation/queue/2/undo", "agent", "")
+	if got := files(2); len(got) != 0 {
+		t.Errorf("after a week it has %v", got)
 	}
 }
 

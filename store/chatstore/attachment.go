@@ -79,7 +79,7 @@ func (s Attachments) FilesGone(ctx context.Context, limit int) ([]string, error)
 
 // HasFile reports whether the file is in one of the two tables.
 func (s Attachments) HasFile(ctx context.Context, file string) (has bool, err error) {
-	err = s.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM chat_attachments WHERE file = $1) OR EXISTS (SELECT 1 FROM chat_files_gone WHERE file = $1)`, file).Scan(&has)
+	err = s.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM chat_attachments WHERE file = $1) OR EXISTS (SELECT 1 FROM chat_files_kept WHERE file = $1) OR EXISTS (SELECT 1 FROM chat_files_gone WHERE file = $1)`, file).Scan(&has)
 	return has, store.Failed(err)
 }
 
@@ -133,13 +133,56 @@ func (tx txn) Attach(m api.ChatMessage, owner string, files []int64) ([]api.Chat
 	return out, err
 }
 
-// detach removes the files of a line.
+// detach removes the files of a line, but for those that were put aside.
 func (tx txn) detach(message int64) error {
 	if _, err := tx.Exec(`INSERT INTO chat_files_gone (file) SELECT file FROM chat_attachments WHERE message_id = $1`, message); err != nil {
 		return err
 	}
 	_, err := tx.Exec(`DELETE FROM chat_attachments WHERE message_id = $1`, message)
 	return err
+}
+
+// discard removes all files of a line.
+func (tx txn) discard(message int64) error {
+	if err := tx.giveBack(message); err != nil {
+		return err
+	}
+	return tx.detach(message)
+}
+
+const keptColumns = `message_id, room_id, owner, position, file, name, type, size, width, height, created_at`
+
+// KeepFiles puts the files of a line that is about to be taken away aside, until a time: nobody sees them.
+func (tx txn) KeepFiles(message int64, until time.Time) error {
+	if _, err := tx.Exec(`INSERT INTO chat_files_kept (`+keptColumns+`, until) SELECT `+keptColumns+`, $2 FROM chat_attachments WHERE message_id = $1`, message, until.UnixMilli()); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`DELETE FROM chat_attachments WHERE message_id = $1`, message)
+	return err
+}
+
+// giveBack gives a line the files again that were put aside.
+func (tx txn) giveBack(message int64) error {
+	if _, err := tx.Exec(`INSERT INTO chat_attachments (`+keptColumns+`) SELECT `+keptColumns+` FROM chat_files_kept WHERE message_id = $1`, message); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`DELETE FROM chat_files_kept WHERE message_id = $1`, message)
+	return err
+}
+
+// DropKept names the files as gone that were put aside for long enough.
+func (tx txn) DropKept() error {
+	if _, err := tx.Exec(`INSERT INTO chat_files_gone (file) SELECT file FROM chat_files_kept WHERE until <= $1`, tx.Now().UnixMilli()); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`DELETE FROM chat_files_kept WHERE until <= $1`, tx.Now().UnixMilli())
+	return err
+}
+
+// KeptOver reports whether some were.
+func (s Attachments) KeptOver(ctx context.Context, now time.Time) (over bool, err error) {
+	err = s.db.QueryRow(ctx, `SELECT EXISTS (SELECT 1 FROM chat_files_kept WHERE until <= $1)`, now.UnixMilli()).Scan(&over)
+	return over, store.Failed(err)
 }
 
 // Attachments returns the files of lines by the lines' ids, each in the order in which they were given.

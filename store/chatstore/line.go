@@ -254,8 +254,11 @@ func (tx txn) HideLine(l chat.Line) error {
 	return tx.Mention(l.RoomID, l.Seq, l.Mentions, nil)
 }
 
-// ShowLine gives a line back that was taken away or hidden.
+// ShowLine gives a line back that was taken away or hidden, with the files that were put aside.
 func (tx txn) ShowLine(m api.ChatMessage) error {
+	if err := tx.giveBack(m.ID); err != nil {
+		return err
+	}
 	if _, err := tx.Exec(`UPDATE chat_messages SET deleted_at = 0, hidden = 0, flags = '{}', files = (SELECT COUNT(*) FROM chat_attachments a WHERE a.message_id = chat_messages.id) WHERE id = $1`, m.ID); err != nil {
 		return err
 	}

@@ -82,11 +82,11 @@ func (s Moderation) Around(ctx context.Context, room, seq int64, n int) ([]chat.
 	return out, err
 }
 
-const caseColumns = `k.id, k.room_id, r.name, k.message_id, k.seq, k.user_id, k.handle, k.text, k.source, k.reason, k.reports, k.state, k.was_hidden, k.note, k.by_id, k.by_handle, k.created_at, k.decided_at
+const caseColumns = `k.id, k.room_id, r.name, k.message_id, k.seq, k.user_id, k.handle, k.text, k.source, k.reason, k.reports, k.state, k.was_hidden, k.was_role, k.note, k.by_id, k.by_handle, k.created_at, k.decided_at
 	FROM chat_cases k JOIN chat_rooms r ON r.id = k.room_id`
 
 func scanCase(row store.RowScanner) (k moderation.Case, err error) {
-	err = row.Scan(&k.ID, &k.RoomID, &k.RoomName, &k.MessageID, &k.Seq, &k.UserID, &k.Handle, &k.Text, &k.Source, &k.Reason, &k.Reports, &k.State, &k.WasHidden, &k.Note, &k.ByID, &k.ByHandle, &k.CreatedAt, &k.DecidedAt)
+	err = row.Scan(&k.ID, &k.RoomID, &k.RoomName, &k.MessageID, &k.Seq, &k.UserID, &k.Handle, &k.Text, &k.Source, &k.Reason, &k.Reports, &k.State, &k.WasHidden, &k.WasRole, &k.Note, &k.ByID, &k.ByHandle, &k.CreatedAt, &k.DecidedAt)
 	return k, err
 }
 
@@ -169,8 +169,8 @@ func (tx txn) Case(id int64) (moderation.Case, error) {
 
 // Decide stores what was decided about a case.
 func (tx txn) Decide(k moderation.Case) error {
-	_, err := tx.Exec(`UPDATE chat_cases SET state = $2, note = $3, by_id = $4, by_handle = $5, decided_at = $6, was_hidden = $7 WHERE id = $1`,
-		k.ID, k.State, k.Note, k.ByID, k.ByHandle, int64(k.DecidedAt), flag(k.WasHidden))
+	_, err := tx.Exec(`UPDATE chat_cases SET state = $2, note = $3, by_id = $4, by_handle = $5, decided_at = $6, was_hidden = $7, was_role = $8 WHERE id = $1`,
+		k.ID, k.State, k.Note, k.ByID, k.ByHandle, int64(k.DecidedAt), flag(k.WasHidden), k.WasRole)
 	if errs.Is(err, errs.Conflict) {
 		err = errs.New(errs.Conflict, "another case is open for this line; decide that one")
 	}

@@ -120,7 +120,7 @@ func (tx txn) forget(l chat.Line) (blank bool, err error) {
 	if err := tx.Mention(l.RoomID, l.Seq, l.Mentions, nil); err != nil {
 		return false, err
 	}
-	if err := tx.detach(l.ID); err != nil {
+	if err := tx.discard(l.ID); err != nil {
 		return false, err
 	}
 	for _, statement := range []string{

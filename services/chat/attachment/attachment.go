@@ -49,6 +49,8 @@ type Store interface {
 	Stale(ctx context.Context, before time.Time, limit int) ([]Attachment, error)
 	// FilesGone returns files that no row needs any more.
 	FilesGone(ctx context.Context, limit int) ([]string, error)
+	// KeptOver reports whether files of lines that were removed were put aside for long enough.
+	KeptOver(ctx context.Context, now time.Time) (bool, error)
 	// HasFile reports whether a row needs the file, or it is in the list of those that are to be removed.
 	HasFile(ctx context.Context, file string) (bool, error)
 }
@@ -61,6 +63,8 @@ type Tx interface {
 	AddAttachment(a Attachment) (int64, error)
 	// DropAttachment removes a row that no line took, and names its file as gone; false when a line has it, or it is not there.
 	DropAttachment(id int64) (bool, error)
+	// DropKept names the files as gone that were put aside for long enough.
+	DropKept() error
 	// FileRemoved takes a file off the list of those that are gone.
 	FileRemoved(file string) error
 }
@@ -166,6 +170,13 @@ func (s *Service) removeStrangers(ctx context.Context) error {
 
 // Sweep removes what no line took within a day, and the files that no row needs any more.
 func (s *Service) Sweep(ctx context.Context) error {
+	over, err := s.opts.Store.KeptOver(ctx, s.opts.Now())
+	if err == nil && over {
+		err = s.opts.Store.Update(ctx, nil, func(tx Tx) error { return tx.DropKept() })
+	}
+	if err != nil {
+		return err
+	}
 	for {
 		old, err := s.opts.Store.Stale(ctx, s.opts.Now().Add(-looseFor), sweepBatch)
 		if err != nil {

@@ -10,7 +10,8 @@
 // without its file is never there. The row belongs to who uploaded it until a line takes it along (package chat, in
 // the line's own transaction). What no line took within a day is swept. When a line is taken away, or its
 // time is over, its rows go in that transaction and the files are named in a list of what is to be removed; the sweeper
-// works that list off, so that a kill between the two is mended. A file that nobody names was left by a kill
+// works that list off, so that a kill between the two is mended. The files of a line that moderators removed from their
+// queue are put aside for a week, where nobody sees them, so that the decision can be taken back. A file that nobody names was left by a kill
 // in the middle of an upload, and is removed at the next start.
 //
 // # What a browser gets to see

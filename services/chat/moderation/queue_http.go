@@ -14,7 +14,10 @@ import (
 	"uniqverse/services/chat/text"
 )
 
-const around = 2 // lines on each side of one that moderators look at
+const (
+	around    = 2                  // lines on each side of one that moderators look at
+	filesKept = 7 * 24 * time.Hour // of a line that was removed
+)
 
 type queueIn struct {
 	Room  int64  `json:"room,omitempty" min:"1" doc:"only of this room"`
@@ -172,6 +175,12 @@ func (s *Service) carryOut(c *web.Call, tx Tx, m *matter, in decideIn) error {
 		if m.line == nil {
 			return errs.New(errs.Conflict, "the line was not stored, or its time is over; there is nothing to remove")
 		}
+		if m.line.Deleted {
+			return nil
+		}
+		if err := tx.KeepFiles(m.line.ID, tx.Now().Add(filesKept)); err != nil {
+			return err
+		}
 		return s.opts.Rooms.Remove(c, tx, m.room, *m.line, in.Reason, true)
 	}
 	theirs, err := tx.Standing(m.RoomID, m.UserID)
@@ -180,6 +189,9 @@ func (s *Service) carryOut(c *web.Call, tx Tx, m *matter, in decideIn) error {
 	}
 	if m.UserID == 0 || m.UserID == c.Caller.ID || !chat.Below(c.Caller, m.own, theirs) {
 		return errs.New(errs.Denied, "you can do this to members below you only")
+	}
+	if in.Action == ban {
+		m.WasRole = theirs.Role
 	}
 	until := api.Time(0)
 	if in.Action == timeOut && in.For == 0 {
@@ -192,7 +204,27 @@ func (s *Service) carryOut(c *web.Call, tx Tx, m *matter, in decideIn) error {
 	return err
 }
 
-// undo takes back what was decided. A ban's member does not come back by it, and neither do the files of a line that was removed.
+// comeBack makes somebody again what they were in the room before a ban; an owner whose place another has is a moderator.
+func (s *Service) comeBack(c *web.Call, tx Tx, m matter, who people.Person) error {
+	if m.WasRole == "" || m.room.ArchivedAt != 0 {
+		return nil
+	}
+	role := m.WasRole
+	if role == chat.RoleOwner {
+		heir, err := tx.Heir(m.RoomID)
+		if err != nil && !errs.Is(err, errs.NotFound) {
+			return err
+		}
+		if err == nil && heir.Role == chat.RoleOwner {
+			role = chat.RoleModerator
+		}
+	}
+	_, err := s.opts.Rooms.Admit(c, tx, m.room, who, role)
+	return err
+}
+
+// undo takes back what was decided: a line comes back with its files, if they were not put aside too long ago, and who was banned is
+// again what they were.
 func (s *Service) undo(c *web.Call, tx Tx, m matter, reason string) (api.ChatCase, error) {
 	who := people.Person{ID: m.UserID, Handle: m.Handle}
 	var err error
@@ -207,7 +239,10 @@ func (s *Service) undo(c *web.Call, tx Tx, m matter, reason string) (api.ChatCas
 	case timeOut:
 		_, err = s.opts.Rooms.Act(c, tx, m.room, chat.ActUnmute, who, 0, reason)
 	case ban:
-		_, err = s.opts.Rooms.Act(c, tx, m.room, chat.ActUnban, who, 0, reason)
+		if _, err = s.opts.Rooms.Act(c, tx, m.room, chat.ActUnban, who, 0, reason); err == nil {
+			err = s.comeBack(c, tx, m, who)
+		}
+		m.WasRole = ""
 	case approve:
 		if m.WasHidden && m.line != nil {
 			err = s.opts.Rooms.Hide(c, tx, m.room, *m.line)

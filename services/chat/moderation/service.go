@@ -37,7 +37,8 @@ type Change struct {
 // Case is something that moderators decide, as the store has it.
 type Case struct {
 	api.ChatCase
-	WasHidden bool // the line was hidden when it was decided
+	WasHidden bool   // the line was hidden when it was decided
+	WasRole   string // of its author in the room before they were banned for it; "" for no member
 }
 
 // Recheck is a line that is to be asked about again.
@@ -86,6 +87,8 @@ type Tx interface {
 	Case(id int64) (Case, error)
 	// Decide stores the state, the note and who decided; state "open" opens the case again.
 	Decide(c Case) error
+	// KeepFiles puts the files of a line that is about to be taken away aside, until a time.
+	KeepFiles(message int64, until time.Time) error
 	// PutRecheck stores when a line is asked about again; a Tries of -1 removes it.
 	PutRecheck(r Recheck, next time.Time) error
 }
