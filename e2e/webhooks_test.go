@@ -230,6 +230,39 @@ func TestAWebhookThatIsGone(t *testing.T) {
 	}
 }
 
+// A webhook of all rooms hears of each new room once, but for direct ones and those from before it listened, also over a restart.
+func TestWebhooksHearOfNewRooms(t *testing.T) {
+	s := start(t)
+	s.post(200, "chat/rooms", `{"name":"before"}`)
+	to := newReceiver(t, always(204))
+	id, _ := s.newWebhook(`{"url":"` + to.URL + `","events":["chat.room.created"]}`)
+	s.post(422, "chat/webhooks", `{"room_id":1,"url":"`+to.URL+`","events":["chat.room.created"]}`)
+	s.post(200, "chat/rooms", `{"name":"<b>wing</b>","kind":"guild"}`)
+	s.post(200, "chat/dm", `{"with":"ann"}`)
+	s.post(200, "chat/rooms", `{"name":"hall"}`)
+	got := to.wait(t, 2)
+	for i, want := range []string{`"room_id":2,"name":"\u003cb\u003ewing\u003c/b\u003e","kind":"guild"`, `"room_id":4,"name":"hall","kind":"global"`} {
+		if !strings.Contains(got[i].Body, `{"type":"chat.room.created","timestamp":"`) || !strings.Contains(got[i].Body, want) {
+			t.Errorf("told %s, want %s", got[i].Body, want)
+		}
+	}
+	set := func(enabled string) {
+		t.Helper()
+		if r := s.call("PATCH", "chat/webhooks/"+id, `{"enabled":`+enabled+`}`, "Content-Type", "application/json"); r.StatusCode != 200 {
+			t.Fatalf("%d %s", r.StatusCode, r.body)
+		}
+	}
+	set("false")
+	s.post(200, "chat/rooms", `{"name":"unheard"}`)
+	set("true")
+	s.end()
+	s.boot()
+	s.post(200, "chat/rooms", `{"name":"after"}`)
+	if got = to.wait(t, 3); !strings.Contains(got[2].Body, `"name":"after"`) {
+		t.Errorf("then %s", got[2].Body)
+	}
+}
+
 // Whose webhooks are whose, and where they may go.
 func TestWebhooksRefused(t *testing.T) {
 	s := start(t, "VEZE_JWT_SECRET="+secret, "CHAT_WEBHOOK_TARGETS=public")

@@ -31,12 +31,12 @@ func (s Webhooks) Update(ctx context.Context, once *web.Once, fn func(webhooks.T
 	return s.db.Write(ctx, once, func(tx *store.Tx) error { return fn(webhookTxn{txn{tx}}) })
 }
 
-const webhookColumns = `id, room_id, url, secret, events, made_by, created_at, enabled, reason, since, failures, failing_since, wait_until FROM chat_webhooks`
+const webhookColumns = `id, room_id, url, secret, events, made_by, created_at, enabled, reason, since, failures, failing_since, wait_until, since_room FROM chat_webhooks`
 
 func scanWebhook(row store.RowScanner) (w webhooks.Webhook, err error) {
 	var events string
 	var wait int64
-	err = row.Scan(&w.ID, &w.RoomID, &w.URL, &w.Secret, &events, &w.MadeBy, &w.CreatedAt, &w.Enabled, &w.Reason, &w.Since, &w.Failures, &w.FailingSince, &wait)
+	err = row.Scan(&w.ID, &w.RoomID, &w.URL, &w.Secret, &events, &w.MadeBy, &w.CreatedAt, &w.Enabled, &w.Reason, &w.Since, &w.Failures, &w.FailingSince, &wait, &w.SinceRoom)
 	w.Events = strings.Fields(events)
 	if wait > 0 {
 		w.WaitUntil = time.UnixMilli(wait)
@@ -84,6 +84,15 @@ func (s Webhooks) Behind(ctx context.Context, limit int) ([]webhooks.Event, erro
 		}
 	}
 	return all, err
+}
+
+// NewRooms returns rooms after the cursor of rooms, in the order in which they were made.
+func (s Webhooks) NewRooms(ctx context.Context, limit int) ([]webhooks.NewRoom, error) {
+	rows, err := s.db.Query(ctx, `SELECT id, name, kind, created_by, created_at FROM chat_rooms WHERE id > (SELECT room FROM chat_webhook_feed) ORDER BY id LIMIT $1`, limit)
+	return store.CollectRows(rows, err, func(row store.RowScanner) (r webhooks.NewRoom, err error) {
+		err = row.Scan(&r.ID, &r.Name, &r.Kind, &r.CreatedBy, &r.CreatedAt)
+		return r, err
+	})
 }
 
 // alsoScan scans one column more than it is asked for.
@@ -152,12 +161,14 @@ func (tx webhookTxn) Webhook(id int64) (webhooks.Webhook, error) {
 	return oneWebhook(tx.QueryRow(`SELECT `+webhookColumns+` WHERE id = $1`, id))
 }
 
+const newestRoom = `COALESCE((SELECT MAX(id) FROM chat_rooms), 0)`
+
 // here is the place of the newest event; where no webhook listened, the cursor stands there from now on.
 func (tx webhookTxn) here() (place int64, err error) {
 	if err := tx.QueryRow(`SELECT COALESCE(MAX(place), 0) FROM chat_events`).Scan(&place); err != nil {
 		return 0, store.Failed(err)
 	}
-	_, err = tx.Exec(`UPDATE chat_webhook_feed SET place = MAX(place, $1) WHERE NOT EXISTS (SELECT 1 FROM chat_webhooks WHERE enabled = 1)`, place)
+	_, err = tx.Exec(`UPDATE chat_webhook_feed SET place = MAX(place, $1), room = `+newestRoom+` WHERE NOT EXISTS (SELECT 1 FROM chat_webhooks WHERE enabled = 1)`, place)
 	return place, err
 }
 
@@ -166,8 +177,8 @@ func (tx webhookTxn) AddWebhook(w webhooks.Webhook) (id int64, err error) {
 	if w.Since, err = tx.here(); err != nil {
 		return 0, err
 	}
-	err = tx.QueryRow(`INSERT INTO chat_webhooks (room_id, url, secret, events, made_by, created_at, enabled, reason, since, failures, failing_since, wait_until)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, 0, 0, 0) RETURNING id`,
+	err = tx.QueryRow(`INSERT INTO chat_webhooks (room_id, url, secret, events, made_by, created_at, enabled, reason, since, failures, failing_since, wait_until, since_room)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8, 0, 0, 0, `+newestRoom+`) RETURNING id`,
 		w.RoomID, w.URL, w.Secret, strings.Join(w.Events, " "), w.MadeBy, int64(w.CreatedAt), w.Enabled, w.Since).Scan(&id)
 	return id, store.Failed(err)
 }
@@ -176,6 +187,9 @@ func (tx webhookTxn) AddWebhook(w webhooks.Webhook) (id int64, err error) {
 func (tx webhookTxn) SaveWebhook(w webhooks.Webhook, anew bool) (err error) {
 	if anew {
 		if w.Since, err = tx.here(); err != nil {
+			return err
+		}
+		if _, err := tx.Exec(`UPDATE chat_webhooks SET since_room = `+newestRoom+` WHERE id = $1`, w.ID); err != nil {
 			return err
 		}
 	}
@@ -201,6 +215,23 @@ func (tx webhookTxn) DropWebhook(id int64) error {
 
 // Queue stores deliveries and moves the cursor.
 func (tx webhookTxn) Queue(all []webhooks.Delivery, place int64) error {
+	if err := tx.queue(all); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`UPDATE chat_webhook_feed SET place = $1`, place)
+	return err
+}
+
+// QueueRooms stores deliveries and moves the cursor of rooms.
+func (tx webhookTxn) QueueRooms(all []webhooks.Delivery, room int64) error {
+	if err := tx.queue(all); err != nil {
+		return err
+	}
+	_, err := tx.Exec(`UPDATE chat_webhook_feed SET room = $1`, room)
+	return err
+}
+
+func (tx webhookTxn) queue(all []webhooks.Delivery) error {
 	for _, d := range all {
 		if _, err := tx.Exec(`INSERT INTO chat_deliveries (webhook_id, message_id, type, room_id, seq, body, state, attempts, due_at, created_at, done_at)
 			SELECT $1, $2, $3, $4, $5, $6, $7, 0, $8, $9, 0 WHERE EXISTS (SELECT 1 FROM chat_webhooks WHERE id = $1)`,
@@ -208,8 +239,7 @@ func (tx webhookTxn) Queue(all []webhooks.Delivery, place int64) error {
 			return err
 		}
 	}
-	_, err := tx.Exec(`UPDATE chat_webhook_feed SET place = $1`, place)
-	return err
+	return nil
 }
 
 // Attempted stores an attempt and what came of it.

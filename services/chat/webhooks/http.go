@@ -24,10 +24,10 @@ func (s *Service) keeper(ctx context.Context, c web.Caller, room int64) error {
 }
 
 // cleanEvents refuses types that no webhook is told of, and leaves each once.
-func cleanEvents(types []string) error {
+func cleanEvents(types []string, room int64) error {
 	for i, t := range types {
-		if !slices.Contains(Types(), t) {
-			return errs.BadField("events", "must be some of %s", strings.Join(Types(), ", "))
+		if known := Types(room); !slices.Contains(known, t) {
+			return errs.BadField("events", "must be some of %s", strings.Join(known, ", "))
 		}
 		if slices.Contains(types[:i], t) {
 			return errs.BadField("events", "must name each type once")
@@ -60,7 +60,7 @@ func (s *Service) add(c *web.Call, in addIn) (added, error) {
 	if err := check(s.opts.Targets, in.URL); err != nil {
 		return added{}, err
 	}
-	if err := cleanEvents(in.Events); err != nil {
+	if err := cleanEvents(in.Events, in.RoomID); err != nil {
 		return added{}, err
 	}
 	if err := s.keeper(c.Context(), c.Caller, in.RoomID); err != nil {
@@ -168,13 +168,14 @@ func (s *Service) change(c *web.Call, in changeIn) (any, error) {
 			return nil, err
 		}
 	}
+	w, err := s.find(c, in.ID)
+	if err != nil {
+		return nil, err
+	}
 	if in.Events != nil {
-		if err := cleanEvents(*in.Events); err != nil {
+		if err := cleanEvents(*in.Events, w.RoomID); err != nil {
 			return nil, err
 		}
-	}
-	if _, err := s.find(c, in.ID); err != nil {
-		return nil, err
 	}
 	return web.Update(c, in, s.opts.Store, func(tx Tx) (Webhook, error) {
 		w, err := tx.Webhook(in.ID)

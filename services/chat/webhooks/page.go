@@ -43,7 +43,7 @@ func (s *Service) view(c *web.Call, in listIn, wrong error, a *added) (web.Page,
 	if writes {
 		v.Form = &templates.ProgramForm{Title: "Tell a program", Action: "/webhooks", Button: "Add", Name: "url", Label: "Its address", Hint: "https://bot.example/hook", Type: "url", Max: 2000, Room: in.RoomID,
 			Note: fmt.Sprintf("At most %d. Deliveries are signed after Standard Webhooks.", most(in.RoomID))}
-		for _, t := range Types() {
+		for _, t := range Types(in.RoomID) {
 			v.Form.Events = append(v.Form.Events, templates.Option{Value: t, Label: kinds()[t]})
 		}
 		if wrong != nil {
@@ -72,7 +72,7 @@ func older(c *web.Call) string {
 // kinds are the types of events in words.
 func kinds() map[string]string {
 	return map[string]string{event.ChatMessageCreated: "Lines", event.ChatMessageEdited: "Changed lines", event.ChatMessageDeleted: "Lines that are taken away", event.ChatMessageReacted: "Reactions",
-		event.ChatRoomUpdated: "Members and settings", event.ChatRoomArchived: "The room is archived", event.ModerationActioned: "What moderators do"}
+		event.ChatRoomUpdated: "Members and settings", event.ChatRoomArchived: "The room is archived", event.ModerationActioned: "What moderators do", event.ChatRoomCreated: "New rooms"}
 }
 
 func row(w Webhook, writes bool) templates.ProgramRow {
@@ -123,7 +123,10 @@ func (s *Service) deliveriesPage(c *web.Call, in deliveriesIn) (web.Page, error)
 
 func sent(w Webhook, d Delivery, writes bool) templates.ProgramRow {
 	r := templates.ProgramRow{ID: d.ID, Title: d.Type, State: d.State, Tone: map[string]string{Delivered: "ok", Dropped: "bad", Waiting: "warn"}[d.State], At: d.CreatedAt.Time(),
-		Note: fmt.Sprintf("Room %d, event %d", d.RoomID, d.Seq)}
+		Note: fmt.Sprintf("Room %d", d.RoomID)}
+	if d.Seq != 0 {
+		r.Note += fmt.Sprintf(", event %d", d.Seq)
+	}
 	for _, a := range d.Attempts {
 		said := fmt.Sprintf("answered %d", a.Status)
 		if a.Status == 0 {

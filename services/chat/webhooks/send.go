@@ -3,6 +3,7 @@ package webhooks
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -128,6 +129,9 @@ func (s *Service) round(ctx context.Context, wg *sync.WaitGroup, busy *busy) err
 	if err := s.feed(ctx); err != nil {
 		return err
 	}
+	if err := s.feedRooms(ctx, all); err != nil {
+		return err
+	}
 	now := s.opts.Now()
 	for _, w := range all {
 		if w.WaitUntil.After(now) || !busy.take(w.ID) {
@@ -172,12 +176,51 @@ func (s *Service) feed(ctx context.Context) error {
 	}
 }
 
+// feedRooms turns rooms that were made into deliveries.
+func (s *Service) feedRooms(ctx context.Context, all []Webhook) error {
+	for {
+		rooms, err := s.opts.Store.NewRooms(ctx, feedPage)
+		if err != nil || len(rooms) == 0 {
+			return err
+		}
+		var ds []Delivery
+		for _, r := range rooms {
+			for _, w := range all {
+				if w.hearsOf(r) {
+					ds = append(ds, s.told(w, r))
+				}
+			}
+		}
+		err = s.opts.Store.Update(ctx, nil, func(tx Tx) error { return tx.QueueRooms(ds, rooms[len(rooms)-1].ID) })
+		if err != nil || len(rooms) < feedPage {
+			return err
+		}
+	}
+}
+
+// told is a new room as it will be posted: what sockets hear of it, but for the id that the hub gave, which is kept nowhere.
+func (s *Service) told(w Webhook, r NewRoom) Delivery {
+	at := r.CreatedAt.Time().UTC().Format(event.TimeLayout)
+	data, _ := json.Marshal(struct { // plain values: cannot fail
+		Type      string `json:"type"`
+		RoomID    int64  `json:"room_id"`
+		Name      string `json:"name"`
+		Kind      string `json:"kind"`
+		CreatedBy int64  `json:"created_by"`
+		At        string `json:"ts"`
+	}{event.ChatRoomCreated, r.ID, r.Name, r.Kind, r.CreatedBy, at})
+	return s.waiting(w, event.ChatRoomCreated, r.ID, 0, at, data)
+}
+
 // delivery is an event as it will be posted.
 func (s *Service) delivery(w Webhook, ev Event) Delivery {
-	body := `{"type":` + strconv.Quote(ev.Type) + `,"timestamp":"` + ev.At.UTC().Format(event.TimeLayout) + `","data":` +
-		string(event.Encode(ev.Event, ev.ID, s.opts.Hub.Epoch())) + `}`
+	return s.waiting(w, ev.Type, ev.Room, ev.Seq, ev.At.UTC().Format(event.TimeLayout), event.Encode(ev.Event, ev.ID, s.opts.Hub.Epoch()))
+}
+
+func (s *Service) waiting(w Webhook, typ string, room, seq int64, at string, data []byte) Delivery {
+	body := `{"type":` + strconv.Quote(typ) + `,"timestamp":"` + at + `","data":` + string(data) + `}`
 	now := api.TimeOf(s.opts.Now())
-	return Delivery{Webhook: w.ID, MessageID: "msg_" + rand.Text(), Type: ev.Type, RoomID: ev.Room, Seq: ev.Seq, State: Waiting, DueAt: now, CreatedAt: now, Body: body}
+	return Delivery{Webhook: w.ID, MessageID: "msg_" + rand.Text(), Type: typ, RoomID: room, Seq: seq, State: Waiting, DueAt: now, CreatedAt: now, Body: body}
 }
 
 // serve sends what is due to one webhook, until there is nothing, or one fails; more says that there may be more.

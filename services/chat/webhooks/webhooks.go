@@ -39,6 +39,7 @@ type Webhook struct {
 
 	Secret    string    `json:"-"`
 	Since     int64     `json:"-"` // hears of events with a higher place
+	SinceRoom int64     `json:"-"` // hears of rooms with a higher id
 	WaitUntil time.Time `json:"-"` // nothing is sent before
 }
 
@@ -50,10 +51,28 @@ func (w Webhook) hears(ev Event) bool {
 	return len(w.Events) == 0 || slices.Contains(w.Events, ev.Type)
 }
 
-// Types are the types of events that webhooks are told of.
-func Types() []string {
-	return []string{event.ChatMessageCreated, event.ChatMessageEdited, event.ChatMessageDeleted, event.ChatMessageReacted,
+// hearsOf reports whether the webhook is told of a new room.
+func (w Webhook) hearsOf(r NewRoom) bool {
+	return w.RoomID == 0 && r.ID > w.SinceRoom && r.Kind != "dm" && (len(w.Events) == 0 || slices.Contains(w.Events, event.ChatRoomCreated))
+}
+
+// NewRoom is a room that was made.
+type NewRoom struct {
+	ID        int64
+	Name      string
+	Kind      string
+	CreatedBy int64
+	CreatedAt api.Time
+}
+
+// Types are the types of events that the webhooks of a room, or (0) of all rooms, are told of.
+func Types(room int64) []string {
+	all := []string{event.ChatMessageCreated, event.ChatMessageEdited, event.ChatMessageDeleted, event.ChatMessageReacted,
 		event.ChatRoomUpdated, event.ChatRoomArchived, event.ModerationActioned}
+	if room == 0 { // nobody listens to a room before it is there
+		all = append(all, event.ChatRoomCreated)
+	}
+	return all
 }
 
 // Event is an event of the rooms' logs.
@@ -106,6 +125,8 @@ type Store interface {
 	Enabled(ctx context.Context) ([]Webhook, error)
 	// Behind returns events of the logs that were not turned into deliveries yet, in the order of commits, up to the first whose id is not known.
 	Behind(ctx context.Context, limit int) ([]Event, error)
+	// NewRooms returns rooms that were not turned into deliveries yet, in the order in which they were made.
+	NewRooms(ctx context.Context, limit int) ([]NewRoom, error)
 	// Waits returns how many deliveries of a webhook wait.
 	Waits(ctx context.Context, webhook int64) (int, error)
 	// Due returns the first waiting deliveries of a webhook whose time has come.
@@ -126,6 +147,8 @@ type Tx interface {
 	DropWebhook(id int64) error
 	// Queue stores deliveries and notes that the logs were turned into them up to a place.
 	Queue(all []Delivery, place int64) error
+	// QueueRooms stores deliveries and notes that the rooms were turned into them up to an id.
+	QueueRooms(all []Delivery, room int64) error
 	// Attempted stores an attempt and what came of it.
 	Attempted(d Delivery, a Attempt) error
 	// Delivery returns a delivery of a webhook.

@@ -20,3 +20,10 @@ CREATE TABLE chat_files_kept (
 
 CREATE INDEX chat_files_kept_message ON chat_files_kept (message_id);
 CREATE INDEX chat_files_kept_until ON chat_files_kept (until);
+
+-- Webhooks of all rooms hear of new rooms, which are no events of a room's log: those with a higher id than these.
+
+ALTER TABLE chat_webhook_feed ADD COLUMN room INTEGER NOT NULL DEFAULT 0;
+UPDATE chat_webhook_feed SET room = COALESCE((SELECT MAX(id) FROM chat_rooms), 0);
+ALTER TABLE chat_webhooks ADD COLUMN since_room INTEGER NOT NULL DEFAULT 0;
+UPDATE chat_webhooks SET since_room = COALESCE((SELECT MAX(id) FROM chat_rooms), 0);
