@@ -91,7 +91,13 @@ func (s *Service) CheckRecipient(ctx context.Context, ses smtpd.Session, to stri
 	}
 	full := 0
 	for _, user := range led.Users {
+		if s.room.Has(user, s.Now()) {
+			continue
+		}
 		box, err := s.Store.MailboxByName(ctx, user)
+		if err == nil {
+			s.room.Saw(user, box.Bytes, s.Now())
+		}
 		switch {
 		case err == nil && box.Bytes >= s.Quota:
 			full++

@@ -121,6 +121,7 @@ type Service struct {
 	directory *alias.Directory
 	sorter    *sorting.Sorter
 	fresh     *rate.Limiter // mailboxes made for an RCPT alone
+	room      *mailbox.Room
 
 	streams *web.Quota // open event streams
 
@@ -145,7 +146,7 @@ func New(o Options) (*Service, error) {
 	if o.Closed == nil {
 		o.Closed = func(error) bool { return false }
 	}
-	s := &Service{Options: o, ascii: ascii, files: mailbox.NewFiles(o.Dir),
+	s := &Service{Options: o, ascii: ascii, files: mailbox.NewFiles(o.Dir), room: mailbox.NewRoom(o.Quota),
 		fresh: rate.NewLimiter(newPerSecond, newBurst), streams: web.NewQuota("event streams", maxStreams)}
 	counter := func(name string) *metrics.Counter { return o.Metrics.GetOrCreateCounter("uniqverse_mail_" + name) }
 	s.delivered = counter("delivered_total")
