@@ -86,7 +86,9 @@ func signedIn(in testInbox) []string {
 // from and for; its password opens nothing else, and ends when it is rotated or the inbox removed.
 func TestInboxesForTests(t *testing.T) {
 	s := start(t, "VEZE_JWT_DEMO=0", "VEZE_JWT_SECRET=0123456789abcdef0123456789abcdef", "EMAIL_POP3_110=0")
-	bearer := func(user, scopes string) []string { return []string{"Authorization", "Bearer " + s.token(user, scopes)} }
+	bearer := func(user, scopes string) []string {
+		return []string{"Authorization", "Bearer " + s.token(user, scopes)}
+	}
 	ann, bob := bearer("ann", "email.read email.send"), bearer("bob", "email.read")
 	s.get(200, "email/api/messages?user=bob", bob...) // bob is somebody
 	in := s.newInbox(`{"name":"shop","note":"its form","max_count":3}`, ann...)
