@@ -29,7 +29,7 @@ func floors() map[string]int {
 	return map[string]int{
 		"internal/config": 0, "internal/errs": 0, "internal/event": 0,
 		"hub": 1, "smtpd": 1, "templates": 1, "static": 1,
-		"internal/registry": 1, "internal/web": 1, "internal/ws": 1, "internal/api": 1, "internal/otlp": 1, "internal/reach": 1,
+		"internal/registry": 1, "internal/web": 1, "internal/ws": 1, "internal/api": 1, "internal/otlp": 1, "internal/reach": 1, "internal/webhook": 1,
 		"internal/auth": 2,
 		"services":      3,
 		"store":         4,

@@ -29,6 +29,7 @@
 //	PageQueue         email_queue         QueueView         email /queue
 //	PageChaos         email_chaos         ChaosView         email /chaos
 //	PageInboxes       email_inboxes       InboxesView       email /inboxes
+//	PageWebhooks      email_webhooks      WebhooksView      email /webhooks
 //	PageQueueEntry    email_queue_entry   QueueEntryView    email /queue/{id}
 //	PageDNS           email_dns           DNSView           email /dns
 //	PageDMARC         email_dmarc         DMARCView         email /dmarc

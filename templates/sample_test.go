@@ -225,6 +225,11 @@ func emailSamples() []sample {
 			Inboxes: []templates.InboxRow{{ID: 2, Address: "signup@vezeuniqverse.com", Pattern: "*@signup.vezeuniqverse.com", Note: "the form of <the> shop", MaxAge: 168, MaxCount: 500, Messages: 12, Unread: 3, Open: "/inbox?user=signup"},
 				{ID: 1, Address: "all@vezeuniqverse.com", Pattern: "*@all.vezeuniqverse.com", Owner: "nova", Outbound: true, MaxAge: 1, MaxCount: 10000, Open: "/inbox?user=all"}}})},
 		{templates.PageInboxes, "refused", at("/inboxes", "Inboxes for tests").With(templates.InboxesView{Domain: "vezeuniqverse.com", Max: 50, Name: "a b", Note: "mine", Errors: templates.FieldErrors{"": "this name is taken", "name": "must be 3 to 40 of a-z"}})},
+		{templates.PageWebhooks, "", at("/webhooks", "Webhooks").With(templates.WebhooksView{User: "pilot@vezeuniqverse.com", Of: "user=pilot", Most: 10, Types: []string{"mail.received", "mail.sent"}, Made: "https://example.org/<hook>", Secret: "whsec_abc",
+			Webhooks: []templates.WebhookRow{{ID: 2, URL: "https://example.org/hook?a=<b>", Events: []string{"mail.received", "mail.sent"}, Enabled: true, Failures: 1, Deliveries: []templates.WebhookDelivery{
+				{ID: 9, Type: "mail.received", State: "waiting", At: noon, Tries: 1, Status: 500, Error: "answered 500"}, {ID: 8, Type: "mail.sent", State: "delivered", At: noon, Tries: 1, Status: 200}, {ID: 7, Type: "mail.sent", State: "dropped", At: noon, Tries: 10, Error: "no answer in time"}, {ID: 6, Type: "mail.sent", State: "waiting", At: noon}}},
+				{ID: 1, URL: "https://example.org/b", Reason: "the other side says that it is gone (410)"}}})},
+		{templates.PageWebhooks, "refused", at("/webhooks?all=true", "Webhooks").With(templates.WebhooksView{All: true, Of: "all=true", Most: 50, Typed: "http://x", Errors: templates.FieldErrors{"": "there are 50 webhooks", "url": "must begin with https://"}})},
 		{templates.PageChaos, "calm", at("/chaos", "Chaos").With(templates.ChaosView{})},
 		{templates.PageDNS, "", at("/dns", "DNS").With(templates.DNSView{Domain: "vezeuniqverse.com", Own: true, Reminder: "a new pair of DKIM keys waits for its records to be in the DNS", NewKeys: true, Records: []templates.DNSRecord{
 			{Purpose: "MX", Name: "vezeuniqverse.com", Type: "MX", Value: "10 vezeuniqverse.com.", Found: []string{"10 vezeuniqverse.com."}, Verdict: "ok", Says: "Mail for the domain finds its host."},

@@ -22,6 +22,7 @@ func MailboxLinks(user, current string) []Link {
 		{Label: "Away", Href: "/vacation", Icon: "reply"},
 		{Label: "Junk review", Href: "/junk", Icon: "alert"},
 		{Label: "Rules", Href: "/rules", Icon: "bolt"},
+		{Label: "Webhooks", Href: "/webhooks", Icon: "send"},
 		{Label: "For tests", Href: "/inboxes", Icon: "inbox"},
 	}
 	for i := range links {

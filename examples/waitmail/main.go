@@ -61,6 +61,7 @@ type message struct {
 	ID        int64  `json:"id"`
 	MessageID int64  `json:"message_id"` // its id, in an event
 	To        string `json:"to"`
+	Recipient string `json:"recipient"` // of the envelope
 	Subject   string `json:"subject"`
 }
 
@@ -72,7 +73,9 @@ func (b Inbox) Wait(ctx context.Context, to string, subject *regexp.Regexp) (Mai
 		return Mail{}, err
 	}
 	defer events.Body.Close()
-	meant := func(m message) bool { return strings.Contains(m.To, to) && subject.MatchString(m.Subject) }
+	meant := func(m message) bool {
+		return (strings.Contains(m.To, to) || m.Recipient == to) && subject.MatchString(m.Subject)
+	}
 	var list struct{ Messages []message }
 	if err := b.json(ctx, "GET", "/api/messages", url.Values{"user": {b.User}}, &list); err != nil {
 		return Mail{}, err

@@ -18,7 +18,7 @@ export async function wait(inbox, to, subject, seconds) {
     return { id, subject: mail.subject, link, code: mail.text.replace(links, '').match(/\b[0-9]{4,8}\b/)?.[0] ?? '' };
   };
   const pattern = new RegExp(subject);
-  const meant = (mail) => mail.to.includes(to) && pattern.test(mail.subject);
+  const meant = (mail) => (mail.to.includes(to) || mail.recipient === to) && pattern.test(mail.subject);
 
   const events = await call('GET', '/api/events', { user: inbox.user }); // first: nothing comes unseen after the look at the list
   try {

@@ -25,7 +25,7 @@ def wait(inbox, to, subject, seconds):
         return {"id": number, "subject": mail["subject"], "link": links[0] if links else "", "code": code[0] if code else ""}
 
     def meant(mail):
-        return to in mail["to"] and re.search(subject, mail["subject"])
+        return (to in mail["to"] or to == mail["recipient"]) and re.search(subject, mail["subject"])
 
     try:
         with call("GET", "/api/events", user=inbox["user"]) as events:  # first: nothing comes unseen after the look at the list

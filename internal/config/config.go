@@ -186,9 +186,9 @@ type Config struct {
 
 	// # Chat
 
-	// Where rooms' outgoing webhooks may go; their addresses are chosen by users. `public` allows hosts of the
+	// Where outgoing webhooks of rooms, and of mailboxes, may go; their addresses are chosen by users. `public` allows hosts of the
 	// internet over https. `loopback` allows programs on this machine too, and `any` private networks as well: whoever
-	// moderates a room then has this server send requests to them. Link-local addresses, where clouds
+	// moderates a room or has a mailbox then has this server send requests to them. Link-local addresses, where clouds
 	// keep secrets, are never allowed. What a name resolves to is checked when it is dialled.
 	WebhookTargets string `env:"CHAT_WEBHOOK_TARGETS" unset:"loopback while every listener is on this machine, else public" kind:"one-of:public,loopback,any"`
 

@@ -91,9 +91,13 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
+	told, err := n.mailWebhooks(s)
+	if err != nil {
+		return part{}, err
+	}
 	pages := n.mailPages(s)
 	p := part{"email", "Mail", byAppPassword(slices.Concat(s.Endpoints(), pages, journal.Endpoints(), records.Endpoints(), programs.Endpoints(), reports.Endpoints(),
-		archive.New(s, mailstore.New(n.db), log).Endpoints(), rules.Endpoints(), boxes)), s.Discovery()}
+		archive.New(s, mailstore.New(n.db), log).Endpoints(), rules.Endpoints(), boxes, told)), s.Discovery()}
 	if len(n.listeners.smtp)+len(n.listeners.pop3) == 0 {
 		return p, nil
 	}

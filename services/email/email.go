@@ -207,6 +207,10 @@ func emit(tx mailbox.Tx, typ, user string, trace *event.Trace, payload any) erro
 	ev.User = user
 	tx.Emit(event.StreamMail, ev)
 	tx.Emit(event.StreamMailOf(user), ev)
+	switch typ {
+	case event.MailReceived, event.MailSent, event.MailBounced: // package webhooks offers these
+		return tx.ForWebhooks(user, ev)
+	}
 	return nil
 }
 

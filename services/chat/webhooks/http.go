@@ -10,6 +10,7 @@ import (
 	"uniqverse/internal/api"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
+	"uniqverse/internal/webhook"
 )
 
 // keeper decides who sees and changes the webhooks of a room, or (0) of all rooms.
@@ -57,7 +58,7 @@ func (s *Service) make(c *web.Call, in addIn) (any, error) {
 }
 
 func (s *Service) add(c *web.Call, in addIn) (added, error) {
-	if err := check(s.opts.Targets, in.URL); err != nil {
+	if err := webhook.CheckURL(s.opts.Targets, in.URL); err != nil {
 		return added{}, err
 	}
 	if err := cleanEvents(in.Events, in.RoomID); err != nil {
@@ -66,7 +67,7 @@ func (s *Service) add(c *web.Call, in addIn) (added, error) {
 	if err := s.keeper(c.Context(), c.Caller, in.RoomID); err != nil {
 		return added{}, err
 	}
-	w := Webhook{RoomID: in.RoomID, URL: in.URL, Events: in.Events, MadeBy: c.Caller.ID, Enabled: true, Secret: newSecret()}
+	w := Webhook{RoomID: in.RoomID, URL: in.URL, Events: in.Events, MadeBy: c.Caller.ID, Enabled: true, Secret: webhook.NewSecret()}
 	err := s.opts.Store.Update(c.Context(), nil, func(tx Tx) error {
 		n, err := tx.CountWebhooks(in.RoomID)
 		if err != nil {
@@ -164,7 +165,7 @@ func (in *changeIn) Check() error {
 
 func (s *Service) change(c *web.Call, in changeIn) (any, error) {
 	if in.URL != nil {
-		if err := check(s.opts.Targets, *in.URL); err != nil {
+		if err := webhook.CheckURL(s.opts.Targets, *in.URL); err != nil {
 			return nil, err
 		}
 	}
@@ -239,7 +240,7 @@ func (s *Service) replay(c *web.Call, in replayIn) (any, error) {
 	if _, err := s.find(c, in.ID); err != nil {
 		return nil, err
 	}
-	defer s.look()
+	defer s.sender.Look()
 	return web.Update(c, in, s.opts.Store, func(tx Tx) (Delivery, error) {
 		w, err := tx.Webhook(in.ID)
 		if err != nil {
@@ -252,7 +253,7 @@ func (s *Service) replay(c *web.Call, in replayIn) (any, error) {
 		if err != nil {
 			return d, err
 		}
-		d.State, d.DueAt, d.DoneAt, d.Attempts = Waiting, api.TimeOf(tx.Now()), 0, []Attempt{}
+		d.State, d.DueAt, d.DoneAt, d.Attempts = webhook.Waiting, api.TimeOf(tx.Now()), 0, []Attempt{}
 		return d, tx.Again(d)
 	})
 }

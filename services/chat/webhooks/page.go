@@ -7,6 +7,7 @@ import (
 
 	"uniqverse/internal/event"
 	"uniqverse/internal/web"
+	"uniqverse/internal/webhook"
 	"uniqverse/services/chat/page"
 	"uniqverse/templates"
 )
@@ -122,7 +123,7 @@ func (s *Service) deliveriesPage(c *web.Call, in deliveriesIn) (web.Page, error)
 }
 
 func sent(w Webhook, d Delivery, writes bool) templates.ProgramRow {
-	r := templates.ProgramRow{ID: d.ID, Title: d.Type, State: d.State, Tone: map[string]string{Delivered: "ok", Dropped: "bad", Waiting: "warn"}[d.State], At: d.CreatedAt.Time(),
+	r := templates.ProgramRow{ID: d.ID, Title: d.Type, State: d.State, Tone: map[string]string{webhook.Delivered: "ok", webhook.Dropped: "bad", webhook.Waiting: "warn"}[d.State], At: d.CreatedAt.Time(),
 		Note: fmt.Sprintf("Room %d", d.RoomID)}
 	if d.Seq != 0 {
 		r.Note += fmt.Sprintf(", event %d", d.Seq)
@@ -137,7 +138,7 @@ func sent(w Webhook, d Delivery, writes bool) templates.ProgramRow {
 		}
 		r.Tries = append(r.Tries, fmt.Sprintf("Attempt %d at %s UTC: %s, %d ms", a.N, a.At.Time().UTC().Format("15:04:05"), said, a.MS))
 	}
-	if writes && w.Enabled && d.State != Waiting {
+	if writes && w.Enabled && d.State != webhook.Waiting {
 		r.Acts = []templates.RowAct{{Label: "Send again", Action: fmt.Sprintf("/webhooks/%d/deliveries/%d/replay", w.ID, d.ID)}}
 	}
 	return r

@@ -12,15 +12,13 @@ import (
 	"uniqverse/internal/event"
 	"uniqverse/internal/reach"
 	"uniqverse/internal/web"
+	"uniqverse/internal/webhook"
 	"uniqverse/services/chat/live"
 )
 
 const (
-	maxOfRoom  = 10     // webhooks
-	maxOfAll   = 50     // webhooks of all rooms
-	maxWaiting = 10_000 // deliveries of one webhook
-	keptFor    = 7 * 24 * time.Hour
-	failFor    = 3 * 24 * time.Hour
+	maxOfRoom = 10 // webhooks
+	maxOfAll  = 50 // webhooks of all rooms
 )
 
 // Webhook is an address that is told of events.
@@ -81,13 +79,6 @@ type Event struct {
 	Direct bool // of a room of kind dm
 }
 
-// The states of a delivery.
-const (
-	Waiting   = "waiting"
-	Delivered = "delivered"
-	Dropped   = "dropped"
-)
-
 // Delivery is one event on its way to one webhook.
 type Delivery struct {
 	ID        int64     `json:"id"`
@@ -107,13 +98,7 @@ type Delivery struct {
 }
 
 // Attempt is one try to deliver.
-type Attempt struct {
-	N      int      `json:"n"`
-	At     api.Time `json:"at"`
-	Status int      `json:"status"` // that was answered; 0 for no answer
-	MS     int64    `json:"ms"`
-	Error  string   `json:"error,omitempty"`
-}
+type Attempt = webhook.Attempt
 
 // Store is what webhooks ask of the store. Rows that do not exist are errs.NotFound.
 type Store interface {
@@ -182,14 +167,18 @@ type Options struct {
 // Service is the outgoing webhooks. Make one with New.
 type Service struct {
 	opts   Options
-	client *http.Client
-	kick   chan struct{} // there may be something to send
+	sender *webhook.Sender
 }
 
 // New returns a service whose deliveries wait for Run.
 func New(opts Options) *Service {
-	return &Service{opts: opts, client: opts.Targets.Client(attemptTime), kick: make(chan struct{}, 1)}
+	s := &Service{opts: opts}
+	s.sender = webhook.New(webhook.Options{Source: source{s}, Hub: opts.Hub, Stream: event.StreamChat, Targets: opts.Targets, Log: opts.Log, Now: opts.Now})
+	return s
 }
+
+// Run turns the rooms' logs into deliveries and sends them, until ctx ends.
+func (s *Service) Run(ctx context.Context) error { return s.sender.Run(ctx) }
 
 // Endpoints are the routes of webhooks.
 func (s *Service) Endpoints() []web.Endpoint {

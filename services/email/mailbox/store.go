@@ -47,9 +47,7 @@ type Tx interface {
 	FolderTx
 	AddressTx
 	PrefTx
-	// Emit publishes the event on the stream after the commit.
-	Emit(stream string, ev event.Event)
-
+	WebhookTx
 	// EnsureMailbox returns the mailbox with the local part, and makes it, with its standard folders, when there is none.
 	EnsureMailbox(user, madeBy string) (box Mailbox, made bool, err error)
 	// Repeated reports whether the mailbox got this very message since then.
@@ -63,6 +61,14 @@ type Tx interface {
 	SetUnread(m Message, unread bool) error
 	SetStarred(m Message, starred bool) error
 	SetLabels(m Message, labels []string) error
+}
+
+// WebhookTx tells others of what happens.
+type WebhookTx interface {
+	// Emit publishes the event on the stream after the commit.
+	Emit(stream string, ev event.Event)
+	// ForWebhooks has the webhooks of a mailbox (its local part) and those of all told of an event, in this transaction.
+	ForWebhooks(user string, ev event.Event) error
 }
 
 // Folders is where messages lie. What does not exist is errs.NotFound.

@@ -1,4 +1,4 @@
-package webhooks
+package webhook
 
 import (
 	"crypto/hmac"
@@ -16,8 +16,8 @@ import (
 
 const attemptTime = 10 * time.Second // for an answer
 
-// check refuses an address to which nothing could be sent. What its name resolves to is checked when it is dialled.
-func check(t reach.Targets, text string) error {
+// CheckURL refuses an address to which nothing could be sent. What its name resolves to is checked when it is dialled.
+func CheckURL(t reach.Targets, text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Hostname() == "" || u.Opaque != "" || u.Scheme != "https" && u.Scheme != "http":
@@ -35,15 +35,15 @@ func check(t reach.Targets, text string) error {
 
 const secretPrefix = "whsec_"
 
-// newSecret is a key of 24 random bytes in the form of Standard Webhooks.
-func newSecret() string {
+// NewSecret is a key of 24 random bytes in the form of Standard Webhooks.
+func NewSecret() string {
 	key := make([]byte, 24)
 	rand.Read(key) // never fails, as documented
 	return secretPrefix + base64.StdEncoding.EncodeToString(key)
 }
 
-// sign is the header webhook-signature for a message.
-func sign(secret, id string, at time.Time, body string) (string, error) {
+// Sign returns the header webhook-signature for a message.
+func Sign(secret, id string, at time.Time, body string) (string, error) {
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, secretPrefix))
 	if err != nil {
 		return "", fmt.Errorf("read the secret of a webhook: %w", err)

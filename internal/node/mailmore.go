@@ -1,10 +1,13 @@
 package node
 
 import (
+	"uniqverse/internal/reach"
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
 	"uniqverse/services/email/inboxes"
+	"uniqverse/services/email/webhooks"
 	"uniqverse/smtpd"
+	"uniqverse/store/hookstore"
 	"uniqverse/store/inboxstore"
 )
 
@@ -16,6 +19,16 @@ func (n *Node) inboxes(tests inboxstore.Store, mail *email.Service) ([]web.Endpo
 		return nil, err
 	}
 	n.services = append(n.services, running{name: "inboxes", run: s.Run})
+	return s.Endpoints(), nil
+}
+
+// mailWebhooks adds the outgoing webhooks of mail to what runs, and returns their routes.
+func (n *Node) mailWebhooks(mail *email.Service) ([]web.Endpoint, error) {
+	s, err := webhooks.New(webhooks.Options{Store: hookstore.New(n.db), Hub: n.hub, Targets: reach.Targets(n.cfg.WebhookMode()), Named: mail.Named, Log: n.opts.Log.With("svc", "email"), Now: n.opts.Now})
+	if err != nil {
+		return nil, err
+	}
+	n.services = append(n.services, running{name: "mail webhooks", run: s.Run})
 	return s.Endpoints(), nil
 }
 

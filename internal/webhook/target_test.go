@@ -1,4 +1,4 @@
-package webhooks
+package webhook
 
 import (
 	"bufio"
@@ -25,7 +25,7 @@ func TestCheck(t *testing.T) {
 		}
 		cases++
 		for i, target := range []reach.Targets{reach.Public, reach.Loopback, reach.Any} {
-			if got := check(target, words[0]) == nil; got != (words[i+1] == "yes") {
+			if got := CheckURL(target, words[0]) == nil; got != (words[i+1] == "yes") {
 				t.Errorf("%s with %s: %v, want %s", words[0], target, got, words[i+1])
 			}
 		}
@@ -37,11 +37,11 @@ func TestCheck(t *testing.T) {
 
 // The example of the Standard Webhooks libraries.
 func TestSign(t *testing.T) {
-	got, err := sign("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), `{"test": 2432232314}`)
+	got, err := Sign("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), `{"test": 2432232314}`)
 	if want := "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="; err != nil || got != want {
 		t.Errorf("%s %v, want %s", got, err, want)
 	}
-	if _, err := sign("whsec_?", "", time.Time{}, ""); err == nil {
+	if _, err := Sign("whsec_?", "", time.Time{}, ""); err == nil {
 		t.Error("a secret that is none signs")
 	}
 }
