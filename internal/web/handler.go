@@ -107,6 +107,7 @@ type Handler struct {
 	running map[string]bool // idempotency keys being served, by caller and key
 	panics  *metrics.Counter
 	secure  http.Header
+	counted sync.Map // counts by countsKey
 }
 
 // New makes the handler of a service from its endpoints. It panics on nothing: two endpoints
@@ -308,13 +309,41 @@ func (h *Handler) finish(c *Call, rw *recorder) {
 	if route == "" {
 		route = "other"
 	}
-	labels := fmt.Sprintf(`{service=%q,route=%q,code="%d"}`, h.opts.Service, route, rw.status)
-	h.opts.Metrics.GetOrCreateCounter("uniqverse_http_requests_total" + labels).Inc()
-	h.opts.Metrics.GetOrCreateSummary(fmt.Sprintf(`uniqverse_http_request_seconds{service=%q,route=%q}`, h.opts.Service, route)).Update(spent.Seconds())
+	seen := h.countsOf(route, rw.status)
+	seen.requests.Inc()
+	seen.seconds.Update(spent.Seconds())
 	level := slog.LevelDebug
 	if rw.status >= 500 {
 		level = slog.LevelWarn
 	}
+	if !c.Log.Enabled(c.Request.Context(), level) {
+		return
+	}
 	c.Log.Log(c.Request.Context(), level, "request", "method", c.Request.Method, "path", c.loggedPath(), "status", rw.status,
 		"ms", strconv.FormatFloat(float64(spent.Microseconds())/1000, 'f', 2, 64), "bytes", rw.bytes, "user", c.Caller.User, "trace", c.trace.ID)
+}
+
+// counts are the metrics of a route's answers with one status.
+type counts struct {
+	requests *metrics.Counter
+	seconds  *metrics.Summary
+}
+
+type countsKey struct {
+	route  string
+	status int
+}
+
+// countsOf returns the metrics of a route and status; routes are those of the table, so there are not many.
+func (h *Handler) countsOf(route string, status int) counts {
+	key := countsKey{route, status}
+	if seen, ok := h.counted.Load(key); ok {
+		return seen.(counts)
+	}
+	seen := counts{
+		requests: h.opts.Metrics.GetOrCreateCounter(fmt.Sprintf(`uniqverse_http_requests_total{service=%q,route=%q,code="%d"}`, h.opts.Service, route, status)),
+		seconds:  h.opts.Metrics.GetOrCreateSummary(fmt.Sprintf(`uniqverse_http_request_seconds{service=%q,route=%q}`, h.opts.Service, route)),
+	}
+	h.counted.Store(key, seen)
+	return seen
 }
