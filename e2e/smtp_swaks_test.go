@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -259,45 +260,86 @@ func TestSMTPSwaksSubmission(t *testing.T) {
 	}
 }
 
-// The matrix of what swaks can do on each port: TLS or not, how it signs in, pipelining, an attachment.
+// The matrix of what swaks can do on each port: TLS or not, how it signs in, no file, one or several, every other mail
+// pipelined; and the cells in which it must not be able to.
 func TestSMTPSwaksMatrix(t *testing.T) {
 	tool(t, "swaks")
 	s := start(t)
 	password := s.appPassword("sender")
-	content := []byte("\x89PNG\r\n\x1a\n\x00\r\n.\r\n" + strings.Repeat("\x01\x02\xff", 40_000))
-	file := filepath.Join(t.TempDir(), "gate.png")
-	if err := os.WriteFile(file, content, 0o600); err != nil {
-		t.Fatal(err)
+	files := []struct{ name, media, content string }{
+		{"gate.png", "image/png", "\x89PNG\r\n\x1a\n\x00\r\n.\r\n" + strings.Repeat("\x01\x02\xff", 40_000)},
+		{"empty.bin", "application/octet-stream", ""},
+		{"notes 1.txt", "text/plain", ".\n..\nFrom me\n" + strings.Repeat("long ", 500) + "\n\nno line end"},
 	}
-	n := 0
-	for _, port := range []struct {
+	var attach [][]string // what swaks is told for so many files
+	attach = append(attach, nil)
+	for i, f := range files {
+		path := filepath.Join(t.TempDir(), fmt.Sprint(i))
+		if err := os.WriteFile(path, []byte(f.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		attach = append(attach, append(slices.Clone(attach[i]), "--attach-type", f.media, "--attach-name", f.name, "--attach", "@"+path))
+	}
+	signIn := func(auth, password string) []string {
+		return []string{"--auth", auth, "--auth-user", "sender", "--auth-password", password, "--from", "sender@vezeuniqverse.com"}
+	}
+	for i, port := range []struct {
 		mode smtpd.Mode
 		tls  string
 		auth string
+		with string // protocol in Received
 	}{
-		{smtpd.MX, "", ""}, {smtpd.MX, "--tls", ""},
-		{smtpd.Submission, "--tls", "PLAIN"}, {smtpd.Submission, "--tls", "LOGIN"},
-		{smtpd.Submissions, "--tls-on-connect", "PLAIN"}, {smtpd.Submissions, "--tls-on-connect", "LOGIN"},
+		{smtpd.MX, "", "", "ESMTP"}, {smtpd.MX, "--tls", "", "ESMTPS"},
+		{smtpd.Submission, "--tls", "PLAIN", "ESMTPSA"}, {smtpd.Submission, "--tls", "LOGIN", "ESMTPSA"},
+		{smtpd.Submissions, "--tls-on-connect", "PLAIN", "ESMTPSA"}, {smtpd.Submissions, "--tls-on-connect", "LOGIN", "ESMTPSA"},
 	} {
-		for _, pipeline := range []bool{false, true} {
-			n++
-			subject := fmt.Sprintf("matrix %d", n)
-			args := []string{"--to", "pilot@vezeuniqverse.com", "--header", "Subject: " + subject, "--body", "see below", "--attach-type", "image/png", "--attach-name", "gate.png", "--attach", "@" + file}
+		for j, n := range []int{0, 1, len(files)} {
+			subject := fmt.Sprintf("matrix %d %d", i, n)
+			args := append([]string{"--to", "pilot@vezeuniqverse.com", "--header", "Subject: " + subject, "--body", "see below"}, attach[n]...)
 			if port.tls != "" {
 				args = append(args, port.tls)
 			}
 			if port.auth != "" {
-				args = append(args, "--auth", port.auth, "--auth-user", "sender", "--auth-password", password, "--from", "sender@vezeuniqverse.com")
+				args = append(args, signIn(port.auth, password)...)
 			}
-			if pipeline {
+			if (i+j)%2 == 1 {
 				args = append(args, "--pipeline")
 			}
 			s.swaks(port.mode, 0, "250 2.0.0", args...)
 			m := s.withSubject("pilot", subject)
-			if got := s.get(200, fmt.Sprintf("email/api/messages/%d/parts/2?access_token=demo", m.ID)); !bytes.Equal(got.body, content) {
-				t.Errorf("%v: the file came as %d bytes, %d were sent", args, len(got.body), len(content))
+			if raw := s.raw(m); !strings.Contains(raw, " with "+port.with+" id ") || m.Attachments != n {
+				t.Errorf("%v: %d files\n%.900s", args, m.Attachments, raw)
+			}
+			for k, f := range files[:n] {
+				if got := s.get(200, fmt.Sprintf("email/api/messages/%d/parts/%d?access_token=demo", m.ID, k+2)); string(got.body) != f.content {
+					t.Errorf("%v: %s came as %d bytes, %d were sent", args, f.name, len(got.body), len(f.content))
+				}
 			}
 		}
+	}
+	before := len(s.inbox("pilot"))
+	for _, cell := range []struct {
+		mode   smtpd.Mode
+		status int
+		words  string
+		args   []string
+	}{
+		{smtpd.MX, 28, "", append(signIn("PLAIN", password), "--tls")}, // this port takes no passwords
+		{smtpd.MX, 28, "", signIn("LOGIN", password)},
+		{smtpd.Submission, 23, "530 5.7.0 ", nil},
+		{smtpd.Submission, 23, "530 5.7.0 ", []string{"--tls"}},
+		{smtpd.Submission, 28, "", signIn("PLAIN", password)}, // nor does any in the clear
+		{smtpd.Submission, 28, "", signIn("LOGIN", password)},
+		{smtpd.Submission, 28, "535 5.7.8 ", append(signIn("LOGIN", "wrong"), "--tls")},
+		{smtpd.Submissions, 23, "530 5.7.0 ", []string{"--tls-on-connect"}},
+		{smtpd.Submissions, 28, "535 5.7.8 ", append(signIn("PLAIN", "wrong"), "--tls-on-connect")},
+		{smtpd.Submissions, 28, "535 5.7.8 ", append(signIn("LOGIN", "wrong"), "--tls-on-connect")},
+		{smtpd.MX, 29, "", []string{"--tls-on-connect"}}, // TLS is said where it is not spoken
+	} {
+		s.swaks(cell.mode, cell.status, cell.words, append(append([]string{"--to", "pilot@vezeuniqverse.com"}, attach[1]...), cell.args...)...)
+	}
+	if after := len(s.inbox("pilot")); after != before {
+		t.Errorf("%d mails came that were refused", after-before)
 	}
 }
 
