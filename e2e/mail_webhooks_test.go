@@ -26,7 +26,9 @@ func signed(p posted, secret string) bool {
 // A mailbox's webhook hears of its mail alone, in order, signed; what fails is kept, shown, and sent again by hand.
 func TestMailWebhooks(t *testing.T) {
 	s := start(t, "VEZE_JWT_DEMO=0", "VEZE_JWT_SECRET=0123456789abcdef0123456789abcdef", "CHAT_WEBHOOK_TARGETS=loopback")
-	bearer := func(user, scopes string) []string { return []string{"Authorization", "Bearer " + s.token(user, scopes)} }
+	bearer := func(user, scopes string) []string {
+		return []string{"Authorization", "Bearer " + s.token(user, scopes)}
+	}
 	ann, bob, root := bearer("ann", "email.read email.send"), bearer("bob", "email.read"), bearer("root", "email.read email.admin")
 	s.get(200, "email/api/messages?user=ann", ann...)
 	s.get(200, "email/api/messages?user=bob", bob...)
