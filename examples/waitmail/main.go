@@ -68,6 +68,14 @@ type message struct {
 // Wait returns the newest mail to an address whose subject matches, and removes it from the inbox. It waits for one until
 // ctx ends.
 func (b Inbox) Wait(ctx context.Context, to string, subject *regexp.Regexp) (Mail, error) {
+	m, err := b.wait(ctx, to, subject)
+	if err != nil {
+		err = fmt.Errorf("no mail to %s with a subject that matches %s: %w", to, subject, err)
+	}
+	return m, err
+}
+
+func (b Inbox) wait(ctx context.Context, to string, subject *regexp.Regexp) (Mail, error) {
 	events, err := b.call(ctx, "GET", "/api/events", url.Values{"user": {b.User}}) // first: nothing comes unseen after the look at the list
 	if err != nil {
 		return Mail{}, err
@@ -90,7 +98,7 @@ func (b Inbox) Wait(ctx context.Context, to string, subject *regexp.Regexp) (Mai
 	for {
 		line, err := lines.ReadBytes('\n')
 		if err != nil {
-			return Mail{}, fmt.Errorf("no mail to %s with a subject that matches %s: %w", to, subject, err)
+			return Mail{}, err
 		}
 		line = bytes.TrimRight(line, "\r\n")
 		if field, ok := bytes.CutPrefix(line, []byte("event: ")); ok {

@@ -20,8 +20,9 @@ export async function wait(inbox, to, subject, seconds) {
   const pattern = new RegExp(subject);
   const meant = (mail) => (mail.to.includes(to) || mail.recipient === to) && pattern.test(mail.subject);
 
-  const events = await call('GET', '/api/events', { user: inbox.user }); // first: nothing comes unseen after the look at the list
+  let events;
   try {
+    events = await call('GET', '/api/events', { user: inbox.user }); // first: nothing comes unseen after the look at the list
     const list = await (await call('GET', '/api/messages', { user: inbox.user })).json();
     const there = list.messages.find(meant);
     if (there) return await take(there.id);
@@ -40,7 +41,7 @@ export async function wait(inbox, to, subject, seconds) {
   } catch (err) {
     throw new Error(`no mail to ${to} with a subject that matches ${subject}: ${err.message}`);
   } finally {
-    events.body.cancel().catch(() => {});
+    events?.body.cancel().catch(() => {});
   }
 }
 
