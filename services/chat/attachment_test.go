@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -290,8 +291,11 @@ func TestUploadTwiceWithOneKey(t *testing.T) {
 }
 
 func TestFilesThatNoLineTook(t *testing.T) {
-	now := time.Now()
-	w := start(t, "", func(o *chat.Options, _ *hub.LocalOptions) { o.Now = func() time.Time { return now } })
+	begin := time.Now()
+	var later atomic.Int64 // the clock is read every second by who watches the sockets
+	w := start(t, "", func(o *chat.Options, _ *hub.LocalOptions) {
+		o.Now = func() time.Time { return begin.Add(time.Duration(later.Load())) }
+	})
 	room := w.room("Hangar")
 	for i := range 100 {
 		w.file(room, "pilot", fmt.Sprintf("%d.txt", i), []byte("x"))
@@ -306,7 +310,7 @@ func TestFilesThatNoLineTook(t *testing.T) {
 	}
 	kept := w.file(room, "pilot", "kept.txt", []byte("x"))
 	w.say(room, "pilot", fmt.Sprintf(`{"text":"hi","attachments":[%d]}`, kept.ID))
-	now = now.Add(25 * time.Hour)
+	later.Store(int64(25 * time.Hour))
 	if err := w.files.Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
