@@ -79,7 +79,8 @@ func TestChaosStrikes(t *testing.T) {
 		t.Errorf("the rules are %s", list.body)
 	}
 	eventually(t, "the refusal can be looked up", func() bool {
-		return contains(s.get(200, "email/api/refusals?access_token=demo&user=full@vezeuniqverse.com").body, `"rule":"chaos"`)
+		return contains(s.get(200, "email/api/refusals?access_token=demo&user=full@vezeuniqverse.com").body, `"rule":"chaos"`) &&
+			contains(s.get(200, "email/refusals?user=full@vezeuniqverse.com&address=full@vezeuniqverse.com", "Accept", "text/html").body, `data-label="Why">chaos`)
 	})
 	rule(`{"pattern":"*","stage":"tls"}`)
 	c, err := net.Dial("tcp", s.mx())

@@ -24,6 +24,7 @@
 //	PageAddresses     email_addresses     AddressesView     email /addresses
 //	PageVacation      email_vacation      VacationView      email /vacation
 //	PageJunk          email_junk          JunkView          email /junk
+//	PageRefusals      email_refusals      RefusalsView      email /refusals
 //	PageRules         email_rules         RulesView         email /rules
 //	PageCompose       email_compose       ComposeView       email /compose
 //	PageQueue         email_queue         QueueView         email /queue

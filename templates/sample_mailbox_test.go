@@ -39,7 +39,14 @@ func mailboxSamples() []sample {
 		Senders: []templates.ListedSender{{ID: 3, Sender: "raffle.example", Note: "no more moons"}, {ID: 2, Sender: "nova@vezeuniqverse.com", Allow: true}}}
 	wrongJunk := templates.JunkView{Tools: tools("/junk"), Here: "/junk?before=3", JunkAt: 5, Default: 5, Learnt: true, Typed: "99", Sender: "x y", Note: "why", Allow: true, Pager: templates.Pager{Prev: "/junk"}, Senders: junk.Senders[:1], Most: 1,
 		Errors: templates.FieldErrors{"": "There are 1,000 senders.", "sender": "must be an address or a domain", "junk_at": "must be from 1 to 50, or 0 for the installation's"}}
+	refusals := templates.RefusalsView{Tools: tools("/refusals"), AllURL: "/refusals", Address: "ann@example.org", Rule: "dmarc", Pager: templates.Pager{Next: "/refusals?before=9", Prev: "/refusals"}, Rows: []templates.RefusalRow{
+		{At: before(time.Hour), From: "win@raffle.example", To: pilot.Email, Peer: "192.0.2.9", HELO: "mail.raffle.example", Code: 550, Enhanced: "5.7.26", Text: "The author's domain rejects this message", Rule: "dmarc", Detail: "raffle.example: p=reject"},
+		{At: before(3 * time.Hour), Peer: "192.0.2.8", SignedIn: pilot.Email, Code: 451, Enhanced: "4.7.1", Text: "Try again in a minute"}}}
+	junk.Whose, junk.AllURL = "raffle.example", "/junk"
+	wrongJunk.Whose, wrongJunk.Wrong, wrongJunk.AllURL = "x y", "must be an address or a domain", "/junk"
 	return []sample{
+		{templates.PageRefusals, "", at("/refusals", "Not taken").With(refusals)},
+		{templates.PageRefusals, "empty", at("/refusals", "Not taken").With(templates.RefusalsView{Tools: tools("/refusals"), All: true, AllURL: "/refusals"})},
 		{templates.PageJunk, "", at("/junk", "Junk review").With(junk)},
 		{templates.PageJunk, "empty", at("/junk", "Junk review").With(templates.JunkView{Tools: tools("/junk"), Here: "/junk", JunkAt: 5, Default: 5, Needed: 8, Most: 200})},
 		{templates.PageJunk, "refused", at("/junk", "Junk review").With(wrongJunk)},

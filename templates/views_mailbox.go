@@ -12,6 +12,7 @@ const (
 	PageVacation  = "email_vacation"  // VacationView: email /vacation
 	PageJunk      = "email_junk"      // JunkView: email /junk
 	PageRules     = "email_rules"     // RulesView: email /rules
+	PageRefusals  = "email_refusals"  // RefusalsView: email /refusals
 )
 
 // MailboxLinks are the pages of what a mailbox has besides its mail, one of them the current; user is whom the links name, "" for
@@ -21,6 +22,7 @@ func MailboxLinks(user, current string) []Link {
 		{Label: "Addresses", Href: "/addresses", Icon: "mail"},
 		{Label: "Away", Href: "/vacation", Icon: "reply"},
 		{Label: "Junk review", Href: "/junk", Icon: "alert"},
+		{Label: "Not taken", Href: "/refusals", Icon: "shield"},
 		{Label: "Rules", Href: "/rules", Icon: "bolt"},
 		{Label: "Webhooks", Href: "/webhooks", Icon: "send"},
 		{Label: "For tests", Href: "/inboxes", Icon: "inbox"},
@@ -167,6 +169,9 @@ type TriedRow struct {
 type JunkView struct {
 	Tools
 	Here     string // as Link.Href: this very page
+	Whose    string // the sender whose junk alone is shown, as it was typed; "" is everybody's
+	Wrong    string // why Whose cannot be looked up; "" is nothing
+	AllURL   string // as Link.Href: everybody's
 	Messages []JunkRow
 	Pager    Pager
 	JunkAt   float64 // from this score on mail is junk
@@ -184,6 +189,32 @@ type JunkView struct {
 	Allow    bool
 	Errors   FieldErrors
 }
+
+// RefusalsView is the page of mail that was not taken.
+type RefusalsView struct {
+	Tools
+	All     bool // everybody's, for an administrator
+	Address string
+	Rule    string
+	AllURL  string // as Link.Href: without a choice
+	Rows    []RefusalRow
+	Pager   Pager
+}
+
+// RefusalRow is one mail that was not taken.
+type RefusalRow struct {
+	At           time.Time
+	From, To     string
+	Peer, HELO   string
+	SignedIn     string
+	Code         int
+	Enhanced     string
+	Text         string
+	Rule, Detail string
+}
+
+// Later reports whether the sender was asked to come again.
+func (r RefusalRow) Later() bool { return r.Code < 500 }
 
 // JunkRow is one message among the junk.
 type JunkRow struct {

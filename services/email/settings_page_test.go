@@ -155,6 +155,11 @@ func TestJunkPage(t *testing.T) {
 	if !strings.Contains(p, "first &lt;b&gt;") || !strings.Contains(p, "The sender is on your block list.") || !strings.Contains(p, ">&#43;20.0<") {
 		t.Errorf("the junk and its reasons are not there: %s", p)
 	}
+	for whose, want := range map[string]string{"example.org": "first &lt;b&gt;", "other.example": "Nothing from this sender", "x+y": "must be an address such as"} {
+		if found := w.page(200, "/junk?whose="+whose, "pilot"); !strings.Contains(found, want) || want[0] == 'N' && strings.Contains(found, "first &lt;b&gt;") {
+			t.Errorf("looking up %s does not say %s: %s", whose, want, found)
+		}
+	}
 	if to := w.submit("/messages/"+ids[0]+"/ham", "pilot", "next", "/junk"); to != "/junk" {
 		t.Errorf("Not spam leads to %s", to)
 	}

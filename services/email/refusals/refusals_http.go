@@ -11,8 +11,11 @@ import (
 func (j *Journal) Endpoints() []web.Endpoint {
 	read := web.NeedsToken("email.read")
 	read.Describe = "what concerns the user's own mailbox; everything with email.admin"
+	page := web.Needs("email.read")
+	page.Describe = read.Describe
 	return []web.Endpoint{
 		web.Query("GET", "/api/refusals", read, "Mail of the last seven days that was not taken, and why, newest first", j.list),
+		web.View("/refusals", page, "Mail that was not taken, and why", j.page),
 	}
 }
 

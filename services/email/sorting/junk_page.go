@@ -4,6 +4,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"uniqverse/internal/errs"
 	"uniqverse/internal/web"
 	"uniqverse/internal/web/form"
 	"uniqverse/services/email/spam"
@@ -12,14 +13,18 @@ import (
 
 type junkPageParams struct {
 	User   string `json:"user,omitempty" max:"320" doc:"whose: an address of the domain, or its local part; the caller when left out"`
+	Whose  string `json:"whose,omitempty" max:"320" doc:"only what came from this sender: an address or a domain"`
 	Before int64  `json:"before,omitempty" min:"1" doc:"what came before the message with this id"`
 }
 
 // junkURL is the page, from before a message on; 0 is the newest.
-func junkURL(user string, before int64) string {
+func junkURL(user, whose string, before int64) string {
 	q := url.Values{}
 	if user != "" {
 		q.Set("user", user)
+	}
+	if whose != "" {
+		q.Set("whose", whose)
 	}
 	if before != 0 {
 		q.Set("before", strconv.FormatInt(before, 10))
@@ -37,11 +42,15 @@ func (s *Sorter) junkPage(c *web.Call, in junkPageParams) (web.Page, error) {
 		return web.Page{}, err
 	}
 	p := web.Paging{Before: in.Before}
-	list, err := s.junk(c, junkParams{User: in.User, Paging: p})
+	wrong := ""
+	list, err := s.junk(c, junkParams{User: in.User, Sender: in.Whose, Paging: p})
+	if errs.Is(err, errs.Invalid) { // no sender can be called that
+		wrong, err = "must be an address such as ann@example.org, or a domain", nil
+	}
 	if err != nil {
 		return web.Page{}, err
 	}
-	v := templates.JunkView{Tools: templates.Tools{Mailbox: list.User + "@" + s.Domain, User: in.User, Links: templates.MailboxLinks(in.User, "/junk")}, Here: junkURL(in.User, in.Before),
+	v := templates.JunkView{Tools: templates.Tools{Mailbox: list.User + "@" + s.Domain, User: in.User, Links: templates.MailboxLinks(in.User, "/junk")}, Here: junkURL(in.User, in.Whose, in.Before), Whose: in.Whose, Wrong: wrong, AllURL: junkURL(in.User, "", 0),
 		JunkAt: settings.JunkAt, Default: settings.Default, Own: settings.OwnJunkAt, Spam: settings.Counted.Spam, Ham: settings.Counted.Ham, Needed: settings.Counted.Needed, Learnt: settings.Counted.Used, Most: spam.MostShown}
 	if v.Own {
 		v.Typed = strconv.FormatFloat(v.JunkAt, 'f', -1, 64)
@@ -62,10 +71,10 @@ func (s *Sorter) junkPage(c *web.Call, in junkPageParams) (web.Page, error) {
 		v.Messages = append(v.Messages, row)
 	}
 	if n := len(list.Messages); n == p.Size() {
-		v.Pager.Next = junkURL(in.User, list.Messages[n-1].ID)
+		v.Pager.Next = junkURL(in.User, in.Whose, list.Messages[n-1].ID)
 	}
 	if in.Before != 0 {
-		v.Pager.Prev = junkURL(in.User, 0)
+		v.Pager.Prev = junkURL(in.User, in.Whose, 0)
 	}
 	for _, l := range settings.Listed {
 		v.Senders = append(v.Senders, templates.ListedSender{ID: l.ID, Sender: l.Sender, Allow: l.Action == "allow", Note: l.Note})
