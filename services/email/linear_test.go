@@ -2,6 +2,7 @@ package email_test
 
 import (
 	"io"
+	"math"
 	"runtime"
 	"strings"
 	"testing"
@@ -47,8 +48,12 @@ func TestWorkGrowsWithTheInput(t *testing.T) {
 	const small, large = 8 << 10, 32 << 10
 	for name, read := range readers {
 		for _, piece := range pieces {
-			few, many := allocated(read, strings.Repeat(piece, small/len(piece))), allocated(read, strings.Repeat(piece, large/len(piece)))
-			if many > 7*few+256<<10 {
+			few := allocated(read, strings.Repeat(piece, small/len(piece)))
+			bound, many := 7*few+256<<10, uint64(math.MaxUint64)
+			for try := 0; try < 10 && many > bound; try++ { // what a test before this one left running allocates, too
+				many = min(many, allocated(read, strings.Repeat(piece, large/len(piece))))
+			}
+			if many > bound {
 				t.Errorf("%s of %q: %d bytes of work for %d, and %d for %d", name, piece, few, small, many, large)
 			}
 		}
