@@ -177,6 +177,12 @@ func (s Store) HasRaw(ctx context.Context, box, raw int64) (has bool, err error)
 	return has, store.Failed(err)
 }
 
+// MessagesOfRaw returns the messages of a mailbox that have these bytes.
+func (s Store) MessagesOfRaw(ctx context.Context, box, raw int64) ([]mailbox.Message, error) {
+	rows, err := s.db.Query(ctx, `SELECT `+mailstore.MessageColumns+` FROM email_messages WHERE raw_id = $1 AND mailbox_id = $2 ORDER BY id`, raw, box)
+	return store.CollectRows(rows, err, mailstore.ScanMessage)
+}
+
 // marks writes so many parameters, from a number on: "$3, $4".
 func marks(from, n int) string {
 	list := make([]string, n)

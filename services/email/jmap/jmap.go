@@ -25,6 +25,7 @@ const (
 	capCore      = "urn:ietf:params:jmap:core"
 	capWebSocket = "urn:ietf:params:jmap:websocket"
 	capQuota     = "urn:ietf:params:jmap:quota"
+	capBlob      = "urn:ietf:params:jmap:blob"
 )
 
 // Limits are those that the session tells and that are held.
@@ -74,6 +75,9 @@ func New(o Options) (*Service, error) {
 	mail.New(o.Mail, o.Store, s.accounts, s.blobs, o.Log, o.Now).Register(s.registry)
 	s.registry.Add(capCore, "Core/echo", func(c *proto.Call) (any, error) { return c.Args, nil })
 	s.registry.Add(capCore, "Blob/copy", s.blobCopy)
+	s.registry.Add(capBlob, "Blob/upload", s.blobUpload)
+	s.registry.Add(capBlob, "Blob/get", s.blobGet)
+	s.registry.Add(capBlob, "Blob/lookup", s.blobLookup)
 	s.registry.Add(capCore, "PushSubscription/get", s.pushGet)
 	s.registry.Add(capCore, "PushSubscription/set", s.pushSet)
 	s.registry.Add(capQuota, "Quota/get", s.quotaGet)
@@ -105,7 +109,7 @@ func (s *Service) capabilities() []string {
 
 // accountCapabilities is what every account can do.
 func (s *Service) accountCapabilities() map[string]any {
-	return map[string]any{mail.Capability: mail.AccountCapability(), capQuota: map[string]any{},
+	return map[string]any{mail.Capability: mail.AccountCapability(), capQuota: map[string]any{}, capBlob: blobCapability(),
 		submission.Capability: submission.AccountCapability(), submission.CapabilityVacation: map[string]any{}}
 }
 

@@ -213,7 +213,7 @@ type step struct {
 }
 
 func everything() []string {
-	return []string{"urn:ietf:params:jmap:core", "urn:ietf:params:jmap:mail", "urn:ietf:params:jmap:quota", "urn:ietf:params:jmap:submission", "urn:ietf:params:jmap:vacationresponse"}
+	return []string{"urn:ietf:params:jmap:core", "urn:ietf:params:jmap:blob", "urn:ietf:params:jmap:mail", "urn:ietf:params:jmap:quota", "urn:ietf:params:jmap:submission", "urn:ietf:params:jmap:vacationresponse"}
 }
 
 // A case is a file of testdata: steps one after the other. In what is expected, members that are not named may be anything;

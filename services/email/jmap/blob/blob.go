@@ -139,6 +139,12 @@ func MessageID(raw int64) string { return "M" + strconv.FormatInt(raw, 10) }
 // PartID is the blob id of a part of a message.
 func PartID(raw int64, part int) string { return MessageID(raw) + "-" + strconv.Itoa(part) }
 
+// MessageOf is the stored message that an id is of, or of a part of; 0 for anything else.
+func MessageOf(id string) int64 {
+	whole, _, _ := strings.Cut(id, "-")
+	return account.Number("M", whole)
+}
+
 // Source opens a stored message; close it with the function.
 func (b *Blobs) Source(ctx context.Context, raw int64) (message.Source, func() error, error) {
 	r, c, err := b.mail.Open(ctx, raw)

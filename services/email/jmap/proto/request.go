@@ -128,6 +128,13 @@ func (c *Call) ID(text string) (id string, ok bool) {
 	return id, ok
 }
 
+// Work counts what methods do for the whole request, and reports whether that is at most so much in all: calls by the dozen may not
+// do together what one alone may not.
+func (c *Call) Work(n, most int64) bool {
+	c.runner.work += n
+	return c.runner.work <= most
+}
+
 // Uses reports whether the request opted into a capability.
 func (c *Call) Uses(capability string) bool { return slices.Contains(c.Using, capability) }
 
@@ -189,6 +196,7 @@ type runner struct {
 	created  map[string]string
 	out      []Invocation
 	parsed   map[int]any // responses as result references read them
+	work     int64
 }
 
 // Run serves the calls of a request in their order. One that fails does not keep the others from running.

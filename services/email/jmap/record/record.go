@@ -115,6 +115,8 @@ type Reader interface {
 	ChangedSince(ctx context.Context, mailbox int64, kind string, since int64, most int) ([]Changed, error)
 	// HasRaw reports whether a mailbox has a message with these bytes.
 	HasRaw(ctx context.Context, mailbox, raw int64) (bool, error)
+	// MessagesOfRaw returns the messages of a mailbox that have these bytes, in the order of their ids.
+	MessagesOfRaw(ctx context.Context, mailbox, raw int64) ([]mailbox.Message, error)
 	Blob(ctx context.Context, mailbox int64, id string) (Blob, error)
 	// BlobBytes returns how much a mailbox has uploaded that is still there.
 	BlobBytes(ctx context.Context, mailbox int64) (int64, error)
