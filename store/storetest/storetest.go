@@ -63,7 +63,7 @@ var empty = sync.OnceValues(func() (data []byte, err error) {
 		return nil, err
 	}
 	err = db.Write(context.Background(), nil, func(tx *store.Tx) error {
-		_, err := tx.Exec(`DELETE FROM meta WHERE key IN ('epoch', 'next_event_id', 'opened_at')`)
+		_, err := tx.Exec(`DELETE FROM meta WHERE key IN ('epoch', 'next_event_id', 'opened_at', 'run')`)
 		return err
 	})
 	if err = errors.Join(err, db.Close()); err != nil {
