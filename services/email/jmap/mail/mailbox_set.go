@@ -165,11 +165,23 @@ func (f *folderChange) create(in proto.Object, created map[string]string) (mailb
 	if refused != nil {
 		return folder, refused, nil
 	}
-	folder, err := f.tx.AddFolder(folder)
+	made, err := f.tx.AddFolder(folder)
 	if errs.Is(err, errs.Conflict) {
-		return folder, proto.InvalidProperties([]string{"name"}, "there is a Mailbox of this name in the same place"), nil
+		return folder, f.exists(folder), nil
 	}
-	return folder, nil, err
+	return made, nil, err
+}
+
+// exists refuses a folder whose name another one has, and names that one.
+func (f *folderChange) exists(folder mailbox.Folder) *proto.SetError {
+	refused := proto.Refuse("alreadyExists", "there is a Mailbox of this name in the same place")
+	refused.Properties = []string{"name"}
+	for _, other := range f.all {
+		if other.Parent == folder.Parent && other.Name == folder.Name {
+			refused.Extra = map[string]any{"existingId": account.ID(account.PrefixMailbox, other.ID)}
+		}
+	}
+	return refused
 }
 
 // apply writes properties into a folder and checks them.
