@@ -77,20 +77,36 @@ function conflict(body) {
   say("Not saved");
 }
 
-function draw(files) {
-  list.replaceChildren(...files.map((f) => {
-    const li = document.createElement("li"), label = document.createElement("label"), box = document.createElement("input"), name = document.createElement("span"), size = document.createElement("span");
-    li.className = "file";
-    label.className = "check";
-    Object.assign(box, { type: "checkbox", name: "keep", value: f.part, checked: true });
-    name.className = "clip";
-    name.textContent = f.name || "unnamed";
-    size.className = "small faint nowrap";
-    size.textContent = f.size < 1000 ? `${f.size} B` : f.size < 1e6 ? `${(f.size / 1e3).toFixed(1)} kB` : `${(f.size / 1e6).toFixed(1)} MB`;
-    label.append(box, name);
-    li.append(label, size);
-    return li;
-  }));
+// own are the files that went up from this window, by their rows in the list.
+const own = new WeakMap();
+const chosen = () => $$(".file", list).filter((li) => $("input", li).checked);
+
+function row() {
+  const li = document.createElement("li"), label = document.createElement("label"), box = document.createElement("input"), name = document.createElement("span"), size = document.createElement("span");
+  li.className = "file";
+  label.className = "check";
+  Object.assign(box, { type: "checkbox", checked: true });
+  name.className = "clip";
+  size.className = "small faint nowrap";
+  label.append(box, name);
+  li.append(label, size);
+  list.append(li);
+  return li;
+}
+
+// draw makes the list that of the stored draft: each version numbers its parts anew, and has not what was taken out. rows
+// are those that were sent, in the order of the stored files; what went up beside them comes last.
+function draw(stored, rows, files) {
+  const gone = $$(".file", list).filter((li) => !rows.includes(li)), focus = gone.some((li) => li.contains(document.activeElement));
+  for (const li of gone) li.remove();
+  stored.forEach((f, i) => {
+    const li = rows[i] || row();
+    if (!rows[i]) own.set(li, files[i - rows.length]);
+    Object.assign($("input", li), { name: "keep", value: f.part });
+    $(".clip", li).textContent = f.name || "unnamed";
+    $(".small", li).textContent = f.size < 1000 ? `${f.size} B` : f.size < 1e6 ? `${(f.size / 1e3).toFixed(1)} kB` : `${(f.size / 1e6).toFixed(1)} MB`;
+  });
+  if (focus) ($("input", list) || $("[data-attach]")).focus();
 }
 
 // save stores the draft, with files if there are some to go up; one save at a time, and never beside a send.
@@ -98,7 +114,7 @@ async function save() {
   clearTimeout(timer);
   if (sending) return false;
   if (busy) { await busy; if (!changed && !queue.length) return true; return save(); }
-  const files = queue, data = fields("save");
+  const files = queue, rows = chosen(), data = fields("save");
   queue = [];
   for (const f of files) data.append("attachments", f, f.name);
   changed = false;
@@ -114,13 +130,13 @@ async function save() {
     const at = new URL(location.href);
     at.search = r.body.next.slice(r.body.next.indexOf("?"));
     history.replaceState(null, "", at);
-    if (files.length || $("[name=take]", list)) draw(r.body.files);
+    draw(r.body.files, rows, files);
     if (changed) remember(); else forget();
     say(`Saved at ${new Date().toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit" })}`);
     return true;
   }
   changed = true;
-  if (r.status === 409) { conflict(r.body); return false; }
+  if (r.status === 409) { queue = files.concat(queue); conflict(r.body); return false; }
   if (r.status === 413 || r.status === 422) { toast(r.body.detail || "This cannot be saved.", "bad"); say("Not saved"); return false; }
   queue = files.concat(queue);
   say(r.status ? `Not saved: the service answers ${r.status}. Trying again…` : "Not saved: no connection. Trying again…");
@@ -187,7 +203,12 @@ form.addEventListener("submit", async (e) => {
   if (r.status === 409) conflict(r.body); else wrong(r.body);
 }, true);
 
+// The other version's files are not this one's any more: what went up from this window goes up again.
 $("[data-keep-new]").addEventListener("click", () => {
+  const rows = draft().value ? chosen() : [], lost = rows.filter((li) => !own.has(li));
+  queue = rows.filter((li) => own.has(li)).map((li) => own.get(li)).concat(queue);
+  if (lost.length) toast(`Attach again what was there before: ${lost.map((li) => $(".clip", li).textContent).join(", ")}.`, "bad");
+  if (rows.length) list.replaceChildren();
   draft().value = "";
   $("[data-conflict]").hidden = true;
   changed = true;
