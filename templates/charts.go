@@ -66,3 +66,32 @@ func bestScore(rows []BoardRow) float64 {
 	}
 	return best
 }
+
+// columns draws a column for each day, oldest first: what came, junk, what was refused and what went, one upon the other. It
+// is for the eye; the figures stand in a table beside it.
+func columns(label string, days []StatsDay) template.HTML {
+	const width, height, gap = 600.0, 150.0, 4.0
+	most := int64(1)
+	for _, d := range days {
+		most = max(most, d.Received+d.Junk+max(d.Refused, 0)+d.Sent)
+	}
+	var b strings.Builder
+	b.WriteString(`<svg class="columns" viewBox="0 0 600 150" preserveAspectRatio="none" role="img" aria-label="` + template.HTMLEscapeString(label) + `"><path class="columns-ground" d="M0 149.5h600"/>`)
+	step := width / float64(max(len(days), 1))
+	for i, d := range days {
+		foot := height - 1
+		for _, part := range []struct {
+			kind string
+			n    int64
+		}{{"received", d.Received}, {"junk", d.Junk}, {"refused", d.Refused}, {"sent", d.Sent}} {
+			if part.n <= 0 {
+				continue
+			}
+			tall := math.Max(1.5, float64(part.n)/float64(most)*(height-10))
+			foot -= tall
+			fmt.Fprintf(&b, `<rect class="is-%s" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, part.kind, float64(i)*step+gap/2, foot, step-gap, tall)
+		}
+	}
+	b.WriteString(`</svg>`)
+	return template.HTML(b.String())
+}

@@ -25,6 +25,7 @@
 //	PageVacation      email_vacation      VacationView      email /vacation
 //	PageJunk          email_junk          JunkView          email /junk
 //	PageRefusals      email_refusals      RefusalsView      email /refusals
+//	PageStats         email_stats         StatsView         email /stats
 //	PageRules         email_rules         RulesView         email /rules
 //	PageCompose       email_compose       ComposeView       email /compose
 //	PageQueue         email_queue         QueueView         email /queue

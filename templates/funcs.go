@@ -37,6 +37,8 @@ func funcs(now func() time.Time, icons *iconSet) template.FuncMap {
 		"spark":     sparkline,
 		"bar":       bar,
 		"share":     share,
+		"part":      func(n, of int64) float64 { return share(float64(n), float64(of)) },
+		"columns":   columns,
 		"handle":    handle,
 		"lower":     strings.ToLower,
 		"join":      strings.Join,

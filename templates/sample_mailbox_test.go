@@ -44,7 +44,19 @@ func mailboxSamples() []sample {
 		{At: before(3 * time.Hour), Peer: "192.0.2.8", SignedIn: pilot.Email, Code: 451, Enhanced: "4.7.1", Text: "Try again in a minute"}}}
 	junk.Whose, junk.AllURL = "raffle.example", "/junk"
 	wrongJunk.Whose, wrongJunk.Wrong, wrongJunk.AllURL = "x y", "must be an address or a domain", "/junk"
+	figures := templates.StatsView{Tools: tools("/stats"), MayAll: true, Mailboxes: 1, Messages: 1204, Unread: 17, Bytes: 84 << 20, Quota: 1 << 30,
+		Folders: []templates.StatsFolder{{"Inbox", 412, 17}, {"Sent", 131, 0}, {"Crew / <b>Kestrel</b>", 640, 0}, {"Junk", 21, 0}}}
+	for i := range 30 {
+		n := int64(i*7%11 + i%3)
+		figures.Days = append(figures.Days, templates.StatsDay{At: before(time.Duration(29-i) * 24 * time.Hour), Received: 3 * n, Junk: n % 4, Sent: n % 6, Refused: int64(i/23*(1+i%3)) - int64(1-i/23)})
+		figures.Newest = append([]templates.StatsDay{figures.Days[i]}, figures.Newest...)
+	}
+	everybody := figures
+	everybody.All, everybody.Mailboxes, everybody.Quota, everybody.Mailbox, everybody.Queue = true, 48, 0, "everybody", []templates.Count{{Label: "queued", Value: 3}, {Label: "held", Value: 120}}
 	return []sample{
+		{templates.PageStats, "", at("/stats", "Figures").With(figures)},
+		{templates.PageStats, "all", at("/stats", "Figures").With(everybody)},
+		{templates.PageStats, "empty", at("/stats", "Figures").With(templates.StatsView{Tools: tools("/stats")})},
 		{templates.PageRefusals, "", at("/refusals", "Not taken").With(refusals)},
 		{templates.PageRefusals, "empty", at("/refusals", "Not taken").With(templates.RefusalsView{Tools: tools("/refusals"), All: true, AllURL: "/refusals"})},
 		{templates.PageJunk, "", at("/junk", "Junk review").With(junk)},

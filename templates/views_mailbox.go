@@ -13,6 +13,7 @@ const (
 	PageJunk      = "email_junk"      // JunkView: email /junk
 	PageRules     = "email_rules"     // RulesView: email /rules
 	PageRefusals  = "email_refusals"  // RefusalsView: email /refusals
+	PageStats     = "email_stats"     // StatsView: email /stats
 )
 
 // MailboxLinks are the pages of what a mailbox has besides its mail, one of them the current; user is whom the links name, "" for
@@ -25,6 +26,7 @@ func MailboxLinks(user, current string) []Link {
 		{Label: "Not taken", Href: "/refusals", Icon: "shield"},
 		{Label: "Rules", Href: "/rules", Icon: "bolt"},
 		{Label: "Webhooks", Href: "/webhooks", Icon: "send"},
+		{Label: "Figures", Href: "/stats", Icon: "chart"},
 		{Label: "For tests", Href: "/inboxes", Icon: "inbox"},
 	}
 	for i := range links {
@@ -237,4 +239,52 @@ type ListedSender struct {
 	ID           int64
 	Sender, Note string
 	Allow        bool
+}
+
+// StatsView is the page of a mailbox's figures, or of the whole installation's.
+type StatsView struct {
+	Tools
+	All       bool // the whole installation
+	MayAll    bool // the reader may see that
+	Mailboxes int64
+	Messages  int64
+	Unread    int64
+	Bytes     int64
+	Quota     int64 // 0 is none
+	Folders   []StatsFolder
+	Days      []StatsDay // oldest first
+	Newest    []StatsDay // the same, newest first
+	Queue     []Count    // nil for one mailbox
+}
+
+// Sums are what came and went in all days.
+func (v StatsView) Sums() StatsDay {
+	var sum StatsDay
+	for _, d := range v.Days {
+		sum.Received += d.Received
+		sum.Sent += d.Sent
+		sum.Junk += d.Junk
+		sum.Refused += max(d.Refused, 0)
+	}
+	return sum
+}
+
+// Most is the most that a folder holds.
+func (v StatsView) Most() (most int64) {
+	for _, f := range v.Folders {
+		most = max(most, f.Messages)
+	}
+	return most
+}
+
+// StatsFolder is what a folder holds.
+type StatsFolder struct {
+	Name             string
+	Messages, Unread int64
+}
+
+// StatsDay is what came and went on a day.
+type StatsDay struct {
+	At                            time.Time
+	Received, Sent, Junk, Refused int64 // Refused below 0 is not known any more
 }

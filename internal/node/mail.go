@@ -30,6 +30,7 @@ import (
 	"uniqverse/services/email/spam"
 	"uniqverse/services/email/spam/milter"
 	"uniqverse/services/email/spam/rspamd"
+	"uniqverse/services/email/stats"
 	"uniqverse/services/email/webmail"
 	"uniqverse/services/email/zone"
 	"uniqverse/smtpd"
@@ -44,6 +45,7 @@ import (
 	"uniqverse/store/journeystore"
 	"uniqverse/store/mailstore"
 	"uniqverse/store/reportstore"
+	"uniqverse/store/statstore"
 )
 
 // email makes the mail service and, before it, the SMTP listeners that hand it what arrives.
@@ -95,8 +97,12 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 	if err != nil {
 		return part{}, err
 	}
+	figures, err := stats.New(stats.Options{Store: statstore.New(n.db), Named: s.Named, Address: s.Address, Quota: s.Quota})
+	if err != nil {
+		return part{}, err
+	}
 	pages := n.mailPages(s)
-	p := part{"email", "Mail", byAppPassword(slices.Concat(s.Endpoints(), pages, journal.Endpoints(), records.Endpoints(), programs.Endpoints(), reports.Endpoints(),
+	p := part{"email", "Mail", byAppPassword(slices.Concat(s.Endpoints(), pages, journal.Endpoints(), figures.Endpoints(), records.Endpoints(), programs.Endpoints(), reports.Endpoints(),
 		archive.New(s, mailstore.New(n.db), log).Endpoints(), rules.Endpoints(), boxes, told)), s.Discovery()}
 	if len(n.listeners.smtp)+len(n.listeners.pop3) == 0 {
 		return p, nil

@@ -32,12 +32,14 @@ import (
 	"uniqverse/services/email/images"
 	"uniqverse/services/email/journey"
 	"uniqverse/services/email/signer"
+	"uniqverse/services/email/stats"
 	"uniqverse/services/email/webmail"
 	"uniqverse/smtpd"
 	"uniqverse/smtpd/senderauth"
 	"uniqverse/store"
 	"uniqverse/store/journeystore"
 	"uniqverse/store/mailstore"
+	"uniqverse/store/statstore"
 	"uniqverse/store/storetest"
 	"uniqverse/templates"
 )
@@ -174,7 +176,11 @@ func start(t *testing.T, dir string, change ...func(*email.Options)) *world {
 	}
 	pictures := images.New(images.Options{Targets: reach.Loopback, Now: now})
 	ways := journey.New(w.svc, journeystore.New(w.db))
-	h, err := web.New(web.Options{Service: "email", Title: "Mail", Version: "test", Discovery: w.svc.Discovery(), Endpoints: append(w.svc.Endpoints(), slices.Concat(webmail.New(w.svc, ways, pictures).Endpoints(), ways.Endpoints(), pictures.Endpoints(), body.New(w.svc, pictures).Endpoints(), archive.New(w.svc, mailstore.New(w.db), log).Endpoints())...),
+	figures, err := stats.New(stats.Options{Store: statstore.New(w.db), Named: w.svc.Named, Address: w.svc.Address, Quota: w.svc.Quota})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := web.New(web.Options{Service: "email", Title: "Mail", Version: "test", Discovery: w.svc.Discovery(), Endpoints: append(w.svc.Endpoints(), slices.Concat(webmail.New(w.svc, ways, pictures).Endpoints(), ways.Endpoints(), figures.Endpoints(), pictures.Endpoints(), body.New(w.svc, pictures).Endpoints(), archive.New(w.svc, mailstore.New(w.db), log).Endpoints())...),
 		Auth: who{}, Templates: set, Site: &web.Site{}, Metrics: metrics.NewSet(), Log: log, Now: now})
 	if err != nil {
 		t.Fatal(err)
