@@ -186,7 +186,7 @@ type Config struct {
 
 	// # Chat
 
-	// Where outgoing webhooks of rooms, and of mailboxes, may go; their addresses are chosen by users. `public` allows hosts of the
+	// Where outgoing webhooks of rooms, and of mailboxes, and the push messages of mail programs may go; their addresses are chosen by users. `public` allows hosts of the
 	// internet over https. `loopback` allows programs on this machine too, and `any` private networks as well: whoever
 	// moderates a room or has a mailbox then has this server send requests to them. Link-local addresses, where clouds
 	// keep secrets, are never allowed. What a name resolves to is checked when it is dialled.

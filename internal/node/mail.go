@@ -84,7 +84,7 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 		return part{}, err
 	}
 	n.services = append(n.services, running{name: "dmarc reports", run: reports.Run})
-	programs, err := jmap.New(jmap.Options{Mail: s, Store: jmapstore.New(n.db), Hub: n.hub, Dir: filepath.Join(n.cfg.DataDir, "uploads"), Log: log, Now: n.opts.Now})
+	programs, err := jmap.New(jmap.Options{Mail: s, Store: jmapstore.New(n.db), Push: jmapstore.New(n.db), Hub: n.hub, Dir: filepath.Join(n.cfg.DataDir, "uploads"), Targets: reach.Targets(n.cfg.WebhookMode()), Log: log, Now: n.opts.Now})
 	if err != nil {
 		return part{}, err
 	}

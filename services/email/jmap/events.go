@@ -35,7 +35,11 @@ func types() []string {
 
 // states returns the state of each type.
 func (s *Service) states(ctx context.Context, acct *account.Account) (map[string]string, error) {
-	st, err := s.Store.States(ctx, acct.Mailbox.ID)
+	return s.statesOf(ctx, acct.Mailbox.ID)
+}
+
+func (s *Service) statesOf(ctx context.Context, mailbox int64) (map[string]string, error) {
+	st, err := s.Store.States(ctx, mailbox)
 	if err != nil {
 		return nil, err
 	}

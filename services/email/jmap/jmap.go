@@ -2,6 +2,8 @@ package jmap
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"log/slog"
 	"slices"
@@ -9,6 +11,7 @@ import (
 	"time"
 
 	"uniqverse/hub"
+	"uniqverse/internal/reach"
 	"uniqverse/internal/web"
 	"uniqverse/internal/ws"
 	"uniqverse/services/email"
@@ -16,6 +19,7 @@ import (
 	"uniqverse/services/email/jmap/blob"
 	"uniqverse/services/email/jmap/mail"
 	"uniqverse/services/email/jmap/proto"
+	"uniqverse/services/email/jmap/push"
 	"uniqverse/services/email/jmap/record"
 	"uniqverse/services/email/jmap/submission"
 )
@@ -38,10 +42,13 @@ func Limits() proto.Limits {
 type Options struct {
 	Mail  *email.Service
 	Store record.Store
+	Push  push.Store
 	Hub   hub.Hub
 	Dir   string // folder for larger uploads; made when it is first needed
-	Log   *slog.Logger
-	Now   func() time.Time
+	// Targets says where push subscriptions may lie.
+	Targets reach.Targets
+	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 // Service is the JMAP edge. Make one with New.
@@ -50,6 +57,7 @@ type Service struct {
 	limits   proto.Limits
 	accounts *account.Accounts
 	blobs    *blob.Blobs
+	push     *push.Push
 	registry *proto.Registry
 	sockets  *ws.Edge
 
@@ -62,12 +70,13 @@ type Service struct {
 
 // New returns the edge; it opens nothing and starts nothing.
 func New(o Options) (*Service, error) {
-	if o.Mail == nil || o.Store == nil || o.Hub == nil || o.Dir == "" || o.Log == nil || o.Now == nil {
+	if o.Mail == nil || o.Store == nil || o.Push == nil || o.Hub == nil || o.Dir == "" || o.Targets == "" || o.Log == nil || o.Now == nil {
 		return nil, errors.New("jmap: every option is required")
 	}
 	s := &Service{Options: o, limits: Limits(), registry: proto.NewRegistry(), sockets: ws.NewEdge(ws.EdgeOptions{MaxConns: 5000, Log: o.Log}), done: make(chan struct{})}
 	s.accounts = account.New(o.Mail, o.Store, o.Hub.Epoch())
 	s.blobs = blob.New(o.Mail, o.Store, s.accounts, o.Dir, o.Log, o.Now)
+	s.push = push.New(push.Options{Store: o.Push, Accounts: s.accounts, States: s.statesOf, Hub: o.Hub, Targets: o.Targets, Log: o.Log, Now: o.Now})
 	s.requests = web.NewQuota("JMAP requests", s.limits.MaxConcurrentRequests)
 	s.uploads = web.NewQuota("uploads", s.limits.MaxConcurrentUpload)
 	s.streams = web.NewQuota("JMAP streams", maxStreams)
@@ -78,8 +87,7 @@ func New(o Options) (*Service, error) {
 	s.registry.Add(capBlob, "Blob/upload", s.blobUpload)
 	s.registry.Add(capBlob, "Blob/get", s.blobGet)
 	s.registry.Add(capBlob, "Blob/lookup", s.blobLookup)
-	s.registry.Add(capCore, "PushSubscription/get", s.pushGet)
-	s.registry.Add(capCore, "PushSubscription/set", s.pushSet)
+	s.push.Register(s.registry, capCore)
 	s.registry.Add(capQuota, "Quota/get", s.quotaGet)
 	s.registry.Add(capQuota, "Quota/changes", s.quotaChanges)
 	s.registry.Add(capQuota, "Quota/query", s.quotaQuery)
@@ -87,9 +95,11 @@ func New(o Options) (*Service, error) {
 	return s, nil
 }
 
-// Run removes uploads that have expired and keeps the streams open, until ctx ends.
+// Run removes uploads that have expired, tells push subscriptions and keeps the streams open, until ctx ends.
 func (s *Service) Run(ctx context.Context) error {
-	err := s.blobs.Run(ctx)
+	pushed := make(chan error, 1)
+	go func() { pushed <- s.push.Run(ctx) }()
+	err := errors.Join(s.blobs.Run(ctx), <-pushed)
 	s.over.Do(func() { close(s.done) })
 	stop, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
@@ -130,9 +140,18 @@ func (s *Service) Endpoints() []web.Endpoint {
 
 // runner is in whose name requests of a call run.
 func (s *Service) runner(c *web.Call) proto.Runner {
-	return proto.Runner{Caller: c.Caller, Trace: c.Trace(), Limits: s.limits, Failed: func(method string, err error) {
+	return proto.Runner{Caller: c.Caller, Credential: credential(c), Still: c.Visitor().Still, Trace: c.Trace(), Limits: s.limits, Failed: func(method string, err error) {
 		c.Log.Error("JMAP method failed", "method", method, "err", err.Error())
 	}}
+}
+
+// credential names the app password of a call without telling it; "" for sessions and tokens, which one person has many of in turn.
+func credential(c *web.Call) string {
+	if c.Caller.Via != web.AppPassword {
+		return ""
+	}
+	h := sha256.Sum256([]byte("push\n" + c.Request.Header.Get("Authorization")))
+	return hex.EncodeToString(h[:16])
 }
 
 // serve runs the text of a request.

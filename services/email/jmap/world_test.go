@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,6 +26,7 @@ import (
 	"uniqverse/internal/auth"
 	"uniqverse/internal/errs"
 	"uniqverse/internal/event"
+	"uniqverse/internal/reach"
 	"uniqverse/internal/web"
 	"uniqverse/services/email"
 	"uniqverse/services/email/jmap"
@@ -41,7 +43,7 @@ import (
 const domain = "vezeuniqverse.com"
 
 // who knows pilot and mallory, an administrator, and a reader who may send nothing; pilot's app password is secret.
-type who struct{}
+type who struct{ withdrawn *atomic.Bool } // the app password
 
 func (who) Authenticate(r *http.Request, _ bool) (web.Caller, error) {
 	token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
@@ -56,8 +58,8 @@ func (who) Authenticate(r *http.Request, _ bool) (web.Caller, error) {
 	}
 }
 
-func (who) AuthenticateApp(r *http.Request) (web.Caller, error) {
-	if name, password, _ := r.BasicAuth(); name == "pilot@"+domain && password == "secret" {
+func (w who) AuthenticateApp(r *http.Request) (web.Caller, error) {
+	if name, password, _ := r.BasicAuth(); name == "pilot@"+domain && password == "secret" && !w.withdrawn.Load() {
 		return web.Caller{User: "pilot", Email: name, ID: 5, Scopes: []string{"email.read", "email.send"}, Via: web.AppPassword}, nil
 	}
 	return web.Caller{}, errs.New(errs.Unauthenticated, "the user name or the app password is wrong")
@@ -87,6 +89,10 @@ type world struct {
 	srv  *httptest.Server
 	now  *atomic.Int64 // unix ms; 0 follows the real clock
 	vars map[string]any
+
+	options   jmap.Options
+	stop      func()      // ends the Run of jmap
+	withdrawn atomic.Bool // pilot's app password
 }
 
 func start(t testing.TB) *world {
@@ -119,22 +125,26 @@ func start(t testing.TB) *world {
 	w.mail, err = email.New(email.Options{Store: mailstore.New(w.db), Hub: w.hub, Users: people{}, Domain: domain, Demo: true, Dir: filepath.Join(dir, "mail"), Log: log, Now: now,
 		Metrics: metrics.NewSet(), DiskFull: store.IsFull, Deliverer: nobody{}, Signer: signer.New(filepath.Join(dir, "dkim"), domain, now), HoldAll: true})
 	must(err)
-	w.jmap, err = jmap.New(jmap.Options{Mail: w.mail, Store: jmapstore.New(w.db), Hub: w.hub, Dir: filepath.Join(dir, "uploads"), Log: log, Now: now})
+	w.options = jmap.Options{Mail: w.mail, Store: jmapstore.New(w.db), Push: jmapstore.New(w.db), Hub: w.hub, Dir: filepath.Join(dir, "uploads"), Targets: reach.Loopback, Log: log, Now: now}
+	w.jmap, err = jmap.New(w.options)
 	must(err)
 	set, err := templates.New(templates.Options{Now: now})
 	must(err)
 	h, err := web.New(web.Options{Service: "email", Title: "Mail", Version: "test", Discovery: w.mail.Discovery(), Endpoints: append(w.mail.Endpoints(), w.jmap.Endpoints()...),
-		Auth: who{}, Templates: set, Site: &web.Site{}, Metrics: metrics.NewSet(), Log: log, Now: now})
+		Auth: who{&w.withdrawn}, Templates: set, Site: &web.Site{}, Metrics: metrics.NewSet(), Log: log, Now: now})
 	must(err)
 	w.srv = httptest.NewServer(h)
 	run, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- w.jmap.Run(run) }()
-	t.Cleanup(func() {
+	w.stop = sync.OnceFunc(func() {
 		stop()
 		if err := <-ended; err != nil {
 			t.Errorf("run: %v", err)
 		}
+	})
+	t.Cleanup(func() {
+		w.stop()
 		w.srv.CloseClientConnections()
 		w.srv.Close()
 		w.hub.Close()

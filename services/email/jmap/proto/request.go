@@ -104,10 +104,13 @@ type Response struct {
 type Call struct {
 	Context context.Context
 	Caller  web.Caller
-	Trace   *event.Trace
-	Limits  Limits
-	Using   []string
-	Args    Object
+	// Credential and Still are those of the Runner.
+	Credential string
+	Still      func(context.Context) error
+	Trace      *event.Trace
+	Limits     Limits
+	Using      []string
+	Args       Object
 
 	created map[string]string
 	more    []Invocation
@@ -181,9 +184,11 @@ func (r *Registry) Methods() []string {
 
 // Runner says in whose name a request runs.
 type Runner struct {
-	Caller web.Caller
-	Trace  *event.Trace
-	Limits Limits
+	Caller     web.Caller
+	Credential string                      // names what the caller showed; "" for what one person has many of in turn
+	Still      func(context.Context) error // says whether that has ended since
+	Trace      *event.Trace
+	Limits     Limits
 	// Failed hears of errors that are our fault, for the log.
 	Failed func(method string, err error)
 }
@@ -237,7 +242,7 @@ func (r *runner) one(call Invocation, implied bool) {
 		r.answer("error", err.members(), call.ID)
 		return
 	}
-	c := &Call{Context: r.ctx, Caller: r.Caller, Trace: r.Trace, Limits: r.Limits, Using: r.req.Using, Args: args, created: r.created, runner: r, id: call.ID}
+	c := &Call{Context: r.ctx, Caller: r.Caller, Credential: r.Credential, Still: r.Still, Trace: r.Trace, Limits: r.Limits, Using: r.req.Using, Args: args, created: r.created, runner: r, id: call.ID}
 	out, failed := m.fn(c)
 	if failed != nil {
 		r.answer("error", r.failure(call.Name, failed).members(), call.ID)
