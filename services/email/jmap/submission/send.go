@@ -319,7 +319,10 @@ func (m *Methods) standing(ctx context.Context, sub record.Submission) (undo str
 		return "", nil, err
 	}
 	undo, status = sub.Undo, map[string]any{}
-	if undo == "pending" && !takeable(entries) {
+	switch {
+	case undo == "pending" && takenBack(entries): // elsewhere, as on the page
+		undo = "canceled"
+	case undo == "pending" && !takeable(entries):
 		undo = "final"
 	}
 	for _, to := range sub.Recipients {
@@ -357,6 +360,11 @@ func sameAddress(a, b string) bool {
 	la, da := mailbox.Split(a)
 	lb, db := mailbox.Split(b)
 	return la == lb && strings.EqualFold(da, db) || strings.EqualFold(a, b)
+}
+
+// takenBack reports whether the sender took all of a mail back.
+func takenBack(entries []queue.Entry) bool {
+	return len(entries) > 0 && !slices.ContainsFunc(entries, func(e queue.Entry) bool { return e.State != queue.Dropped || e.Reason != queue.TakenBackReason })
 }
 
 // takeable reports whether nobody has the message and nothing was tried.
