@@ -107,6 +107,7 @@ type VacationView struct {
 //
 //	POST /rules {name, match, conditions, actions}
 //	POST /rules/{id} the same, or {enabled}, or {position} · /rules/{id}/delete
+//	POST /rules/run {rule, folder} · /rules/runs/{id}/stop
 type RulesView struct {
 	Tools
 	Rules  []RuleRow
@@ -114,7 +115,39 @@ type RulesView struct {
 	Tried  *TriedView // nil: nothing was tried
 	TryURL string     // as Link.Href: the page with all rules tried
 	NewURL string     // as Link.Href: the page with an empty form
-	Errors FieldErrors
+	Runs   []RunRow   // newest first
+
+	Running   bool   // one of them has not ended
+	LookURL   string // as Link.Href: where its progress is
+	RunRule   int64  // what was chosen; 0 is all
+	RunFolder string // as it was typed
+	Errors    FieldErrors
+}
+
+// RunRow is a run of rules over mail that was there already.
+type RunRow struct {
+	ID                     int64
+	State                  string // running, done, stopped or failed
+	Rule                   string
+	Looked, Changed, Total int64 // messages; Total is about how many there are to look at
+	Error                  string
+	At                     time.Time
+}
+
+// Running reports whether it has not ended.
+func (r RunRow) Running() bool { return r.State == "running" }
+
+// Tone is the colour of its state.
+func (r RunRow) Tone() string {
+	switch r.State {
+	case "running":
+		return "info"
+	case "done":
+		return "ok"
+	case "failed":
+		return "bad"
+	}
+	return "warn"
 }
 
 // RuleRow is one rule of a mailbox.

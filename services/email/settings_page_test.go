@@ -176,3 +176,40 @@ func TestJunkPage(t *testing.T) {
 		t.Errorf("a wrong sender: %d %s", status, p)
 	}
 }
+
+// A rule works through mail that is there from the page, which tells how far it is, and stops it.
+func TestRulesRunFromThePage(t *testing.T) {
+	w := start(t, "")
+	for _, id := range []string{"1@example.org", "2@example.org"} {
+		w.receive(mail("invoice", id, "pay"), at("pilot"))
+	}
+	if p := w.page(200, "/rules", "pilot"); strings.Contains(p, "there already") {
+		t.Error("there is nothing to run, and the page offers it")
+	}
+	w.submit("/rules", "pilot", "name", "Bills <b>", "conditions", "subject contains invoice", "actions", "star")
+	status, p, _ := w.call("POST", "/rules/run", "pilot", "rule=&folder=Nowhere", "Accept", "text/html")
+	if status != 422 || !strings.Contains(p, `value="Nowhere" aria-invalid="true" aria-describedby="folder-error"`) {
+		t.Errorf("a folder that is not there: %d %s", status, p)
+	}
+	if to := w.submit("/rules/run", "admin", "user", "pilot", "rule", "1", "folder", "inbox"); to != "/rules?user=pilot" {
+		t.Errorf("the form leads to %s", to)
+	}
+	if p = w.page(200, "/rules", "pilot"); !strings.Contains(p, `Bills &lt;b&gt; <span class="badge tone-info">running`) || !strings.Contains(p, "0 of about 2 messages looked at, 0 changed") {
+		t.Errorf("nothing tells of the run: %s", p)
+	}
+	w.submit("/rules/runs/1/stop", "pilot")
+	if p = w.page(200, "/rules", "pilot"); !strings.Contains(p, `tone-warn">stopped`) || strings.Contains(p, "/stop") {
+		t.Errorf("it is not stopped: %s", p)
+	}
+	w.submit("/rules/run", "pilot", "rule", "", "folder", "")
+	if status, p, _ = w.call("POST", "/rules/run", "pilot", "rule=&folder=", "Accept", "text/html"); status != 409 || !strings.Contains(p, "form-error") && !strings.Contains(p, "tone-bad") {
+		t.Errorf("a second one beside it: %d %s", status, p)
+	}
+	w.runUntil(func() bool {
+		return strings.Contains(w.page(200, "/rules", "pilot"), "2 of 2 messages looked at, 2 changed")
+	})
+	w.submit("/rules/1/delete", "pilot")
+	if p = w.page(200, "/rules", "pilot"); !strings.Contains(p, "A rule that was removed") || !strings.Contains(p, "All rules that are on") || strings.Contains(p, "Run it") {
+		t.Errorf("what was run is not told of any more: %s", p)
+	}
+}

@@ -47,6 +47,9 @@ func (s *Set[T]) rulesPage(c *web.Call, in pageParams) (web.Page, error) {
 	if !found {
 		return web.Page{}, errs.New(errs.NotFound, "there is no such rule; it may have been removed")
 	}
+	if err := s.runView(c, in.userParams, &v); err != nil {
+		return web.Page{}, err
+	}
 	if in.Try != 0 || in.All {
 		if v.Tried, err = s.triedView(c, in); err != nil {
 			return web.Page{}, err
@@ -120,6 +123,46 @@ func (s *Set[T]) rulesAgain(c *web.Call, err error) (web.Page, bool) {
 		v.Edit = templates.RuleForm{ID: id, Name: c.Form("name"), Any: c.Form("match") == "any", Conditions: c.Form("conditions"), Actions: c.Form("actions")}
 	}
 	v.Errors = wrong
+	page.Data = v
+	return page, true
+}
+
+// shownRuns is how many runs the page tells of.
+const shownRuns = 5
+
+// runView tells how far the newest runs are; the others were long ago.
+func (s *Set[T]) runView(c *web.Call, in userParams, v *templates.RulesView) error {
+	list, err := s.runs(c, in)
+	if err != nil {
+		return err
+	}
+	v.LookURL = rulesURL(in.User, "", "") + "#runs-title"
+	for _, r := range list.Runs[:min(len(list.Runs), shownRuns)] {
+		row := templates.RunRow{ID: r.ID, State: r.State, Rule: "All rules that are on", Looked: r.Looked, Changed: r.Changed, Total: r.Total, Error: r.Error, At: r.CreatedAt.Time()}
+		if r.Rule != 0 {
+			row.Rule = "A rule that was removed"
+			for _, x := range v.Rules {
+				if x.ID == r.Rule {
+					row.Rule = x.Name
+				}
+			}
+		}
+		v.Running = v.Running || row.Running()
+		v.Runs = append(v.Runs, row)
+	}
+	return nil
+}
+
+// runAgain shows the page with the run that was asked for and why there is none.
+func (s *Set[T]) runAgain(c *web.Call, err error) (web.Page, bool) {
+	wrong := form.Errors(err)
+	page, showErr := s.rulesPage(c, pageParams{userParams: userParams{User: c.Form("user")}})
+	if wrong == nil || showErr != nil {
+		return web.Page{}, false
+	}
+	v := page.Data.(templates.RulesView)
+	v.Errors, v.RunFolder = wrong, c.Form("folder")
+	v.RunRule, _ = strconv.ParseInt(c.Form("rule"), 10, 64)
 	page.Data = v
 	return page, true
 }

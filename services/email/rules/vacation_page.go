@@ -20,6 +20,8 @@ func (s *Set[T]) forms() []web.Endpoint {
 		web.Command("POST", "/rules", page, "The page's form: add a rule", s.Store, s.add).Redirect(toRules).Retry(s.rulesAgain),
 		web.Command("POST", "/rules/{id}", page, "The page's form: change a rule, or its place", s.Store, s.change).Redirect(toRules).Retry(s.rulesAgain),
 		web.Command("POST", "/rules/{id}/delete", page, "The page's form: remove a rule", s.Store, s.remove).Redirect(toRules),
+		web.Query("POST", "/rules/run", page, "The page's form: run a rule, or all of them, on mail that is there already", s.begin).Redirect(toRules).Retry(s.runAgain),
+		web.Command("POST", "/rules/runs/{id}/stop", page, "The page's form: stop a run of rules", s.Store, s.stop).Redirect(toRules),
 	}
 }
 
