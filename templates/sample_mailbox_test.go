@@ -43,6 +43,7 @@ func mailboxSamples() []sample {
 	refusals := templates.RefusalsView{Tools: tools("/refusals"), AllURL: "/refusals", Address: "ann@example.org", Rule: "dmarc", Pager: templates.Pager{Next: "/refusals?before=9", Prev: "/refusals"}, Rows: []templates.RefusalRow{
 		{At: before(time.Hour), From: "win@raffle.example", To: pilot.Email, Peer: "192.0.2.9", HELO: "mail.raffle.example", Code: 550, Enhanced: "5.7.26", Text: "The author's domain rejects this message", Rule: "dmarc", Detail: "raffle.example: p=reject"},
 		{At: before(3 * time.Hour), Peer: "192.0.2.8", SignedIn: pilot.Email, Code: 451, Enhanced: "4.7.1", Text: "Try again in a minute"}}}
+	refusals.All, refusals.Waiting = true, []templates.WaitingRow{{Network: "192.0.2.0/24", From: "first.time@shipping-and-handling.example", To: pilot.Email, At: before(40 * time.Second)}, {Network: "2001:db8:1:2::/64", To: pilot.Email, At: before(3 * time.Hour)}}
 	junk.Whose, junk.AllURL = "raffle.example", "/junk"
 	wrongJunk.Whose, wrongJunk.Wrong, wrongJunk.AllURL = "x y", "must be an address or a domain", "/junk"
 	figures := templates.StatsView{Tools: tools("/stats"), MayAll: true, Mailboxes: 1, Messages: 1204, Unread: 17, Bytes: 84 << 20, Quota: 1 << 30,

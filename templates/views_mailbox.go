@@ -225,15 +225,24 @@ type JunkView struct {
 	Errors   FieldErrors
 }
 
-// RefusalsView is the page of mail that was not taken.
+// RefusalsView is the page of mail that was not taken. Its form, for an administrator:
+//
+//	POST /greylist/release {network, from, to}   of a WaitingRow
 type RefusalsView struct {
 	Tools
-	All     bool // everybody's, for an administrator
+	Waiting []WaitingRow // whom the greylist put off; for an administrator
+	All     bool         // everybody's, for an administrator
 	Address string
 	Rule    string
 	AllURL  string // as Link.Href: without a choice
 	Rows    []RefusalRow
 	Pager   Pager
+}
+
+// WaitingRow is a sender who was put off and has not come again.
+type WaitingRow struct {
+	Network, From, To string
+	At                time.Time // of the last attempt
 }
 
 // RefusalRow is one mail that was not taken.

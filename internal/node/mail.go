@@ -44,6 +44,7 @@ import (
 	"uniqverse/store/jmapstore"
 	"uniqverse/store/journeystore"
 	"uniqverse/store/mailstore"
+	"uniqverse/store/refusalstore"
 	"uniqverse/store/reportstore"
 	"uniqverse/store/statstore"
 )
@@ -73,7 +74,7 @@ func (n *Node) email(_ context.Context, _ *web.Site) (part, error) {
 		return part{}, err
 	}
 	n.services = append(n.services, running{name: "email", run: s.Run})
-	journal, err := refusals.New(refusals.Options{Store: mailstore.New(n.db), Owners: s.Owners, Named: s.Named, Domain: n.cfg.Domain, Log: log, Now: n.opts.Now, Metrics: n.metrics})
+	journal, err := refusals.New(refusals.Options{Store: refusalstore.New(n.db), Owners: s.Owners, Named: s.Named, Domain: n.cfg.Domain, Log: log, Now: n.opts.Now, Metrics: n.metrics})
 	if err != nil {
 		return part{}, err
 	}

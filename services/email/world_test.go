@@ -31,6 +31,7 @@ import (
 	"uniqverse/services/email/body"
 	"uniqverse/services/email/images"
 	"uniqverse/services/email/journey"
+	"uniqverse/services/email/refusals"
 	"uniqverse/services/email/signer"
 	"uniqverse/services/email/stats"
 	"uniqverse/services/email/webmail"
@@ -39,6 +40,7 @@ import (
 	"uniqverse/store"
 	"uniqverse/store/journeystore"
 	"uniqverse/store/mailstore"
+	"uniqverse/store/refusalstore"
 	"uniqverse/store/statstore"
 	"uniqverse/store/storetest"
 	"uniqverse/templates"
@@ -180,7 +182,11 @@ func start(t *testing.T, dir string, change ...func(*email.Options)) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := web.New(web.Options{Service: "email", Title: "Mail", Version: "test", Discovery: w.svc.Discovery(), Endpoints: append(w.svc.Endpoints(), slices.Concat(webmail.New(w.svc, ways, pictures).Endpoints(), ways.Endpoints(), figures.Endpoints(), pictures.Endpoints(), body.New(w.svc, pictures).Endpoints(), archive.New(w.svc, mailstore.New(w.db), log).Endpoints())...),
+	journal, err := refusals.New(refusals.Options{Store: refusalstore.New(w.db), Owners: w.svc.Owners, Named: w.svc.Named, Domain: domain, Log: log, Now: now, Metrics: metrics.NewSet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := web.New(web.Options{Service: "email", Title: "Mail", Version: "test", Discovery: w.svc.Discovery(), Endpoints: append(w.svc.Endpoints(), slices.Concat(webmail.New(w.svc, ways, pictures).Endpoints(), ways.Endpoints(), figures.Endpoints(), journal.Endpoints(), pictures.Endpoints(), body.New(w.svc, pictures).Endpoints(), archive.New(w.svc, mailstore.New(w.db), log).Endpoints())...),
 		Auth: who{}, Templates: set, Site: &web.Site{}, Metrics: metrics.NewSet(), Log: log, Now: now})
 	if err != nil {
 		t.Fatal(err)

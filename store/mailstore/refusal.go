@@ -10,10 +10,7 @@ import (
 	"uniqverse/store"
 )
 
-var (
-	_ refusals.Store       = Store{}
-	_ policy.GreylistStore = Store{}
-)
+var _ policy.GreylistStore = Store{}
 
 const refusalColumns = `id, at, mailbox, sender, recipient, mode, peer, helo, user_name, verb, message, code, enhanced, text, rule, detail`
 

@@ -32,7 +32,9 @@ func TestDaysAreIndexRanges(t *testing.T) {
 				t.Errorf("%s: %s", what, step)
 			}
 		}
-		if ranges != 2 || what == "one mailbox" && !slices.ContainsFunc(plan, func(s string) bool { return strings.Contains(s, "f USING INDEX") && strings.Contains(s, "(mailbox_id=?") }) {
+		if ranges != 2 || what == "one mailbox" && !slices.ContainsFunc(plan, func(s string) bool {
+			return strings.Contains(s, "f USING INDEX") && strings.Contains(s, "(mailbox_id=?")
+		}) {
 			t.Errorf("%s: %q", what, plan)
 		}
 	}

@@ -52,6 +52,15 @@ func (j *Journal) page(c *web.Call, in pageParams) (web.Page, error) {
 		v.Rows = append(v.Rows, templates.RefusalRow{At: e.At.Time(), From: e.From, To: e.To, Peer: e.Peer, HELO: e.HELO, SignedIn: e.SignedIn, Code: e.Code, Enhanced: e.Enhanced,
 			Text: e.Text, Rule: e.Rule, Detail: e.Detail})
 	}
+	if v.All && in.Before == 0 {
+		grey, err := j.Store.Greylisted(c.Context(), c.Now.Add(-retryTime), onThePage)
+		if err != nil {
+			return web.Page{}, err
+		}
+		for _, w := range grey {
+			v.Waiting = append(v.Waiting, templates.WaitingRow{Network: w.Network, From: w.From, To: w.To, At: w.Last})
+		}
+	}
 	if n := len(list.Refusals); n == p.Size() {
 		v.Pager.Next = in.at(list.Refusals[n-1].ID)
 	}

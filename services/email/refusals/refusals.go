@@ -74,6 +74,10 @@ type Store interface {
 	Refusals(ctx context.Context, f Filter) ([]Refusal, error)
 	// SweepRefusals removes rows from before a time, and of the others the oldest beyond most.
 	SweepRefusals(ctx context.Context, before time.Time, most int) (int64, error)
+	// Greylisted returns who was put off since a time and has not come again, the last first, most of them at most.
+	Greylisted(ctx context.Context, since time.Time, most int) ([]Waiting, error)
+	// GreylistRelease lets the next attempt in at once; errs.NotFound when nobody waits so.
+	GreylistRelease(ctx context.Context, w Waiting) error
 }
 
 // Options is all that a Journal needs; everything is required.

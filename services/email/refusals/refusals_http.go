@@ -13,7 +13,11 @@ func (j *Journal) Endpoints() []web.Endpoint {
 	read.Describe = "what concerns the user's own mailbox; everything with email.admin"
 	page := web.Needs("email.read")
 	page.Describe = read.Describe
+	admin, adminPage := web.NeedsToken("email.admin"), web.Needs("email.admin")
 	return []web.Endpoint{
+		web.Query("GET", "/api/greylist", admin, "Senders whom the greylist put off and who have not come again yet, the last first", j.greylisted),
+		web.Query("POST", "/api/greylist/release", admin, "Let a sender's next attempt in without delay", j.release),
+		web.Query("POST", "/greylist/release", adminPage, "The page's form: let a sender's next attempt in without delay", j.release).Redirect(func(*web.Call, any) string { return "/refusals" }),
 		web.Query("GET", "/api/refusals", read, "Mail of the last seven days that was not taken, and why, newest first", j.list),
 		web.View("/refusals", page, "Mail that was not taken, and why", j.page),
 	}

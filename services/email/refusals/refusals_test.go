@@ -45,6 +45,12 @@ func (s *shelf) Refusals(context.Context, refusals.Filter) ([]refusals.Refusal, 
 
 func (s *shelf) SweepRefusals(context.Context, time.Time, int) (int64, error) { return 0, nil }
 
+func (s *shelf) Greylisted(context.Context, time.Time, int) ([]refusals.Waiting, error) {
+	return nil, nil
+}
+
+func (s *shelf) GreylistRelease(context.Context, refusals.Waiting) error { return nil }
+
 func open(t *testing.T) (*refusals.Journal, *shelf) {
 	s := &shelf{came: make(chan struct{}, 100)}
 	j, err := refusals.New(refusals.Options{Store: s, Domain: "mail.test", Log: slog.New(slog.DiscardHandler), Now: time.Now, Metrics: metrics.NewSet(),
