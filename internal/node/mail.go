@@ -31,6 +31,7 @@ import (
 	"uniqverse/services/email/spam/milter"
 	"uniqverse/services/email/spam/rspamd"
 	"uniqverse/services/email/stats"
+	"uniqverse/services/email/webhooks"
 	"uniqverse/services/email/webmail"
 	"uniqverse/services/email/zone"
 	"uniqverse/smtpd"
@@ -40,6 +41,7 @@ import (
 	"uniqverse/smtpd/senderauth"
 	"uniqverse/store"
 	"uniqverse/store/chaosstore"
+	"uniqverse/store/hookstore"
 	"uniqverse/store/inboxstore"
 	"uniqverse/store/jmapstore"
 	"uniqverse/store/journeystore"
@@ -278,4 +280,24 @@ func (n *Node) mailClient(as string, caller web.Caller) *api.Email {
 	return api.NewEmail(n.registry.Client("email"), func(r *http.Request) error {
 		return n.auth.Internal.Authorize(r, as, "email", n.registry.BaseURL("email") != "", caller, "email.read", "email.admin")
 	})
+}
+
+// mailWebhooks adds the outgoing webhooks of mail to what runs, and returns their routes.
+func (n *Node) mailWebhooks(mail *email.Service) ([]web.Endpoint, error) {
+	s, err := webhooks.New(webhooks.Options{Store: hookstore.New(n.db), Hub: n.hub, Targets: reach.Targets(n.cfg.WebhookMode()), Named: mail.Named, Log: n.opts.Log.With("svc", "email"), Now: n.opts.Now})
+	if err != nil {
+		return nil, err
+	}
+	n.services = append(n.services, running{name: "mail webhooks", run: s.Run})
+	return s.Endpoints(), nil
+}
+
+// byAppPassword lets an app password open, over the mail API, what it opens over JMAP.
+func byAppPassword(all []web.Endpoint) []web.Endpoint {
+	for i := range all {
+		if a := &all[i].Access; a.Token && (a.Scope == "email.read" || a.Scope == "email.send") {
+			a.Quiet, a.Basic = !a.Basic, true
+		}
+	}
+	return all
 }
